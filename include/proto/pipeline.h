@@ -1,0 +1,93 @@
+/*
+ * pipeline: the replies that one server connection still owes.
+ *
+ * Every frontend message that is sent to the server goes through
+ * pipeline_sent(), every backend message through pipeline_got(). In between
+ * stands a queue of what is owed: one small entry for each Query,
+ * FunctionCall, Parse, Bind, Describe, Execute, Close and Sync, taken off by
+ * the message that answers it (55.2 Message Flow). A server may go back to
+ * the pool only when pipeline_is_idle(); whatever does not fit the queue is
+ * PIPE_BAD, and that server is closed.
+ *
+ * Rules that are easy to get wrong:
+ * - An ErrorResponse while the oldest entry is of the extended protocol makes
+ *   the server skip to the next Sync: everything owed up to and including that
+ *   Sync goes with its ReadyForQuery. On a Query the Query alone goes.
+ * - While the server is in COPY IN (or BOTH) it ignores Sync and Flush:
+ *   such a Sync owes nothing. What was sent behind the client's
+ *   CopyDone/CopyFail owes as usual, wherever in time it was sent; so
+ *   CopyDone and CopyFail leave a mark in the queue.
+ * - After COPY failed, the rest of the client's CopyData is dropped by the
+ *   server; the connection is not idle before the client has ended its stream
+ *   with CopyDone or CopyFail or has gone on to another message.
+ * - ParameterStatus, NoticeResponse and NotificationResponse take nothing off
+ *   and are legal anywhere.
+ *
+ * An entry is the client's (its answer is forwarded) or our own (swallowed:
+ * a SET that replays parameters, a reset or check query, ROLLBACK).
+ *
+ * Memory: the first PIPELINE_INLINE entries need none; more double a heap
+ * block, given back when the queue runs empty. Bounded by PIPELINE_MAX;
+ * pipeline_is_full() tells the owner to stop reading the client before that.
+ *
+ * Pure; one owner.
+ */
+#ifndef PROTO_PIPELINE_H
+#define PROTO_PIPELINE_H
+
+#include "base/base.h"
+
+#define PIPELINE_INLINE 24
+#define PIPELINE_MAX 1000000
+#define PIPELINE_FULL 65536
+
+enum pipe_verdict {
+	PIPE_FORWARD, /* belongs to the client */
+	PIPE_SWALLOW, /* answers something of our own */
+	PIPE_BAD, /* nobody is owed this: close the server */
+};
+
+struct pipeline {
+	uint8_t *ring; /* heap block, or NULL: inline_ring serves */
+	uint32_t cap;
+	uint32_t head;
+	uint32_t count;
+	uint32_t owed; /* entries that are not marks */
+	uint8_t status; /* of the last ReadyForQuery: I T E; 0 = none yet */
+	bool failed; /* the server skips to the next Sync */
+	bool copy_in; /* the server is in COPY IN or BOTH */
+	bool copy_stream; /* the client has not ended its COPY stream */
+	bool own_error; /* an ErrorResponse answered an own entry since
+			 * pipeline_own_sent() */
+	uint8_t inline_ring[PIPELINE_INLINE];
+};
+
+void pipeline_init(struct pipeline *p);
+void pipeline_fini(struct pipeline *p);
+
+/* The client's message of this type has been (or is being) sent on. Types
+ * that owe nothing (Flush, CopyData) are fine too. False when the queue is at
+ * PIPELINE_MAX. */
+bool pipeline_sent(struct pipeline *p, uint8_t type);
+/* A message of our own; its whole answer will be swallowed. */
+bool pipeline_own_sent(struct pipeline *p, uint8_t type);
+
+/* A backend message came. For 'Z' status is its byte, else 0. */
+enum pipe_verdict pipeline_got(struct pipeline *p, uint8_t type,
+    uint8_t status);
+
+/* Nothing owed, status I, no COPY under way. */
+bool pipeline_is_idle(const struct pipeline *p);
+/* Nothing owed and no COPY; any transaction status. */
+bool pipeline_is_settled(const struct pipeline *p);
+/* The oldest entry is our own. */
+bool pipeline_own_turn(const struct pipeline *p);
+bool pipeline_is_full(const struct pipeline *p);
+
+/* Whether a frontend message of this type is legal after login, and needs a
+ * server to be sent to (Terminate does not). */
+bool frontend_type_is_known(uint8_t type);
+/* CopyData, CopyDone, CopyFail: dropped when no server is linked. */
+bool frontend_type_is_copy(uint8_t type);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * scram: SCRAM-SHA-256 (RFC 5802, RFC 7677), both sides, without channel
+ * binding yet. Engines: span in, buf out.
+ *
+ * Everything that came from the wire is length-checked text; nonces and salts
+ * may be long. Comparisons of proofs and signatures take constant time. Keys
+ * are wiped by *_fini.
+ *
+ * Pure, except that nonces come from random_bytes().
+ */
+#ifndef PROTO_SCRAM_H
+#define PROTO_SCRAM_H
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+#define SCRAM_MECHANISM "SCRAM-SHA-256"
+#define SCRAM_KEY 32
+#define SCRAM_ITERATIONS 4096
+
+enum step { STEP_MORE, STEP_DONE, STEP_FAIL };
+
+/* What PostgreSQL stores: SCRAM-SHA-256$iter:salt$StoredKey:ServerKey. */
+struct scram_verifier {
+	uint32_t iterations;
+	uint8_t salt[64];
+	size_t salt_n;
+	uint8_t stored_key[SCRAM_KEY];
+	uint8_t server_key[SCRAM_KEY];
+};
+
+/* Keys that log in without the password (pass-through, or cached). */
+struct scram_keys {
+	uint8_t client_key[SCRAM_KEY];
+	uint8_t server_key[SCRAM_KEY];
+};
+
+bool scram_verifier_parse(const char *secret, struct scram_verifier *v);
+/* From a plain password (SASLprep, raw if that fails) and a random salt.
+ * Costs `iterations` HMACs: about 3 ms for 4096. */
+void scram_verifier_make(const char *password, uint32_t iterations,
+    struct scram_verifier *v);
+/* A verifier nothing matches, the same each time for a name and seed. */
+void scram_verifier_mock(const char *user, const uint8_t seed[32],
+    uint32_t iterations, struct scram_verifier *v);
+
+/* Server side: the client proves itself to us. */
+struct scram_server;
+/* doomed: go through the exchange and fail at its end, whatever comes. */
+struct scram_server *scram_server_new(const struct scram_verifier *v,
+    bool doomed);
+void scram_server_free(struct scram_server *s);
+/* in: client-first (without the SASLInitialResponse frame), then client-final.
+ * out: server-first, then server-final. STEP_DONE: proven; keys (may be NULL)
+ * get the client's keys for pass-through. STEP_FAIL with error: 28P01 for a
+ * wrong proof, 08P01 for a malformed message. */
+enum step scram_server_step(struct scram_server *s, struct span in,
+    struct buf *out, struct scram_keys *keys, struct err *e);
+
+/* Client side: we prove ourselves to a server. Either password or keys. */
+struct scram_client;
+struct scram_client *scram_client_new(const char *password,
+    const struct scram_keys *keys);
+void scram_client_free(struct scram_client *c);
+void scram_client_first(struct scram_client *c, struct buf *out);
+/* in: server-first gives client-final (STEP_MORE); server-final is verified
+ * (STEP_DONE). */
+enum step scram_client_step(struct scram_client *c, struct span in,
+    struct buf *out, struct err *e);
+
+#endif
