@@ -1,0 +1,2 @@
+# Manual pages and documents.
+dist_man_MANS += doc/pooler.1

@@ -1,0 +1,2 @@
+# The program, and the order of its modules.
+EXTRA_DIST += src/LAYERS
