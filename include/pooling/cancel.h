@@ -1,0 +1,46 @@
+/*
+ * cancel: the keys that clients were given, and whom a CancelRequest that
+ * carries one is meant for (55.2.7 Canceling Requests in Progress).
+ *
+ * The table is sharded, since each login and logout writes to it. A key is
+ * eight bytes from the kernel's generator, the top bit of the first clear. It
+ * never equals a server's key.
+ *
+ * Threads: any.
+ */
+#ifndef POOLING_CANCEL_H
+#define POOLING_CANCEL_H
+
+#include "base/base.h"
+#include "io/loop.h"
+
+#define CANCEL_KEY 8
+
+struct cancel_keys;
+
+/* A CancelRequest on its way to the owner of its key. */
+struct cancel_call {
+	struct mail mail;
+	struct cancel_keys *keys;
+	uint8_t key[CANCEL_KEY];
+	/* Runs on the owner's loop, when the request has been dealt with or
+	 * nobody has the key; then the caller may close and free. */
+	void (*over)(struct cancel_call *c);
+	struct loop *reply_to;
+};
+
+struct cancel_keys *cancel_keys_new(void);
+void cancel_keys_free(struct cancel_keys *k);
+/* Makes a key for an owner that lives on loop l; called() runs there when a
+ * CancelRequest with this key comes, unless the key has been removed by then.
+ * called() must see to it that cancel_call_over() is called. */
+void cancel_key_add(struct cancel_keys *k, uint8_t key[CANCEL_KEY],
+    struct loop *l, void (*called)(void *owner, struct cancel_call *c),
+    void *owner);
+/* On the owner's loop. */
+void cancel_key_remove(struct cancel_keys *k, const uint8_t key[CANCEL_KEY]);
+/* Sends c to the owner of c->key. c must stay put until over(). */
+void cancel_call(struct cancel_keys *k, struct cancel_call *c);
+void cancel_call_over(struct cancel_call *c);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * hub: what the workers, the pools and the control plane share: where the
+ * others are, and the counts that bound the whole process. No code of its own.
+ */
+#ifndef POOLING_HUB_H
+#define POOLING_HUB_H
+
+#include <stdatomic.h>
+
+#include "base/base.h"
+#include "io/dns.h"
+#include "io/loop.h"
+#include "io/stream.h"
+#include "policy/config.h"
+
+struct worker;
+struct registry;
+struct cancel_keys;
+struct handover;
+
+/* One per process. Fields are set before the workers start and then left
+ * alone, but for the atomics and cfg. */
+struct hub {
+	struct loop *main_loop;
+	struct dns *dns;
+	struct registry *registry;
+	struct cancel_keys *keys;
+	struct worker **workers;
+	struct loop **loops; /* of the workers */
+	int n_workers;
+	uint8_t mock_seed[32];
+	struct config *cfg; /* the main thread's reference */
+
+	_Atomic uint64_t next_id; /* of clients and servers */
+	_Atomic int clients; /* counted against max_client_conn */
+	_Atomic int logins; /* connections that have not logged in yet */
+	_Atomic int consoles; /* console sessions */
+	_Atomic bool shutting_down; /* new logins are refused */
+	_Atomic bool fail_waiters; /* SHUTDOWN WAIT_FOR_SERVERS */
+	_Atomic uint64_t probes; /* connections closed without a byte */
+
+	/* Where logged-in console sessions go; called on the main thread. */
+	void (*console)(void *arg, struct handover *h);
+	void *console_arg;
+};
+
+/* A console login, moved to the main thread. The receiver owns everything. */
+struct handover {
+	struct mail mail;
+	struct hub *hub;
+	int fd; /* non-blocking; nothing unsent */
+	uint8_t *bytes; /* read already, behind the login; may be NULL */
+	size_t n_bytes;
+	struct addr peer;
+	struct addr local;
+	char *user;
+	char *application_name; /* "" if none */
+	bool admin;
+	bool stats;
+	uint64_t id;
+	uint8_t key[8]; /* its cancel key; registered with the main loop */
+	usec_t connect_wall_us;
+};
+void handover_free(struct handover *h); /* closes nothing */
+
+#endif

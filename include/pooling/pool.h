@@ -1,0 +1,226 @@
+/*
+ * pool: the servers of one (database, user), shared by all workers.
+ *
+ * Everything here stands under the pool's mutex: the counts by state (the
+ * ledger), the idle servers by worker, the queue of waiters, the failure
+ * state. The rule is to decide under the lock and to act after it: no
+ * callback, system call, allocation or post happens while it is held.
+ *
+ * Acquire: never past a queue. An idle server of this worker is taken at
+ * once; else the waiter queues and, if what is under way (logging in, being
+ * tested, moving) does not cover the queue, one more idle server is fetched
+ * from another worker or one more is opened, within every bound.
+ * A waiter is served by whatever comes free first, on its own worker: so
+ * handing over a server to a waiter never crosses threads; servers do.
+ *
+ * Release: to the first waiter of this worker, unless the oldest waiter of
+ * all has waited clearly longer; then the server moves to that one's worker,
+ * where the question is asked again on arrival.
+ *
+ * Failure: `down` keeps what went wrong with the last attempt, since when,
+ * and how often. A refusal (wrong password, no such database) fails those who
+ * wait at once; "cannot be reached" fails them server_down_after behind the
+ * first failure, unless the pool has a usable server. The pool's timer, on its
+ * home worker, tries again in the background.
+ *
+ * Lock order: registry, pool, quota; one pool at a time.
+ */
+#ifndef POOLING_POOL_H
+#define POOLING_POOL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "io/loop.h"
+#include "policy/config.h"
+#include "pooling/quota.h"
+#include "pooling/server.h"
+#include "pooling/stats.h"
+
+struct hub;
+struct pool;
+
+/* What an error was, shared by all who are told of it. */
+struct fault {
+	_Atomic int refs;
+	struct err err;
+};
+struct fault *fault_new(const struct err *e);
+struct fault *fault_ref(struct fault *f);
+void fault_unref(struct fault *f);
+
+enum waiter_state {
+	WAITER_OUT,
+	WAITER_QUEUED,
+	WAITER_GRANTED, /* server is set; the task brings it this turn */
+	WAITER_WELCOME, /* no server, but the welcome is there; by mail */
+	WAITER_FAILED, /* fault is set; by mail */
+};
+
+/* Embedded in a client. Its callbacks run on its own worker, never inside
+ * pool_acquire(). */
+struct waiter {
+	TAILQ_ENTRY(waiter) all;
+	TAILQ_ENTRY(waiter) mine;
+	struct pool *pool;
+	int worker;
+	enum waiter_state state; /* under the pool's mutex while QUEUED */
+	bool greet; /* waits for the welcome only */
+	bool posted; /* its mail is under way */
+	usec_t since_us;
+	struct server *server;
+	struct fault *fault;
+	void (*granted)(struct waiter *w, struct server *s);
+	void (*welcomed)(struct waiter *w);
+	void (*failed)(struct waiter *w, const struct err *e);
+	struct task task;
+	struct mail mail;
+};
+TAILQ_HEAD(waiter_list, waiter);
+
+enum acquire { ACQUIRE_GOT, ACQUIRE_QUEUED, ACQUIRE_FAILED };
+
+/* Limits and times as they apply to this pool; refreshed at RELOAD. */
+struct pool_settings {
+	enum pool_mode mode;
+	int size; /* 0 = no limit */
+	int min_size;
+	int reserve;
+	usec_t reserve_after_us;
+	bool round_robin;
+	int login_parallel;
+	usec_t handover_slack_us;
+	usec_t lifetime_us;
+	usec_t idle_timeout_us;
+	usec_t login_retry_us;
+	usec_t down_after_us;
+	usec_t check_delay_us;
+	char *check_query; /* "" = an empty query; NULL = no checks */
+	char *reset_query; /* "" = none */
+	bool reset_always;
+	usec_t query_timeout_us;
+	usec_t idle_transaction_timeout_us;
+	usec_t transaction_timeout_us;
+	usec_t write_timeout_us;
+	bool gone_cancel;
+	usec_t gone_grace_us;
+};
+
+/* Per worker part. */
+struct pool_side {
+	struct server_list idle; /* most recently used first */
+	struct waiter_list waiters; /* oldest first */
+	int n_waiters;
+	int incoming; /* servers on their way to this worker */
+};
+
+struct pool_down {
+	bool down; /* the last attempt failed */
+	bool refused; /* ... by a plain refusal */
+	bool told; /* waiters have been failed: server_down_after is over */
+	usec_t since_us; /* first failure with no usable server */
+	usec_t last_start_us; /* when the attempt that failed last was begun */
+	usec_t next_us; /* no attempt before this */
+	usec_t backoff_us;
+	int attempts;
+	struct fault *fault;
+};
+
+/* What SHOW POOLS prints. */
+struct pool_counts {
+	int clients; /* logged in to it */
+	int waiting;
+	int sv[SV_STATES];
+	int used; /* idle, and due for a check before use */
+	int cancels; /* cancel connections under way */
+	int cancels_waiting;
+	usec_t maxwait_us;
+};
+
+struct pool {
+	_Atomic int refs;
+	pthread_mutex_t mu;
+	struct hub *hub;
+	struct database *db;
+	struct user *user;
+	char *user_name;
+	struct pool_settings set;
+	struct server_target *target;
+	struct welcome *welcome;
+	uint64_t generation; /* servers of an older one are closed */
+	bool paused; /* by itself or by its database, or all */
+	bool dead; /* removed: waiters fail, servers close */
+	/* the ledger */
+	int count[SV_STATES];
+	int total; /* all that count against the bounds */
+	int opening; /* decided, server not made yet */
+	int n_waiting;
+	_Atomic int n_idle; /* hint for eviction */
+	_Atomic int n_clients;
+	_Atomic int n_cancels;
+	struct waiter_list waiters;
+	struct pool_side *side; /* one per worker; NULL until used */
+	struct quota_member by_db;
+	struct quota_member by_user;
+	struct pool_down down;
+	struct counters stats;
+	struct counters stats_old; /* at the last but one period's end */
+	struct counters stats_mid; /* at the last period's end */
+	uint64_t reuses, opens, steals, handovers, evictions;
+	int home; /* the worker that runs the timer */
+	struct timer timer;
+	struct mail tick;
+	bool tick_posted;
+	TAILQ_ENTRY(pool) link; /* the registry's */
+};
+
+struct pool *pool_new(struct hub *hub, struct database *db, struct user *user,
+    const char *user_name, int home);
+struct pool *pool_ref(struct pool *p);
+void pool_unref(struct pool *p);
+
+/* Takes over settings and target (with their references and memory). A target
+ * that differs in where or as whom begins a new generation. */
+void pool_configure(struct pool *p, const struct pool_settings *set,
+    struct server_target *target);
+
+/* ---- worker threads; w->worker names the calling one ---- */
+enum acquire pool_acquire(struct pool *p, struct waiter *w, usec_t now,
+    struct server **out, struct err *e);
+/* Leaves the queue, or gives back what was granted. False when its mail is
+ * still under way: the waiter must stay put until failed() or welcomed(). */
+bool pool_leave(struct pool *p, struct waiter *w);
+/* A waiter's own clock: the reserve may be due. Returns when to ask again, or
+ * 0. */
+usec_t pool_waited(struct pool *p, struct waiter *w, usec_t now);
+/* The relay is done: status I and nothing owed. May migrate or close it. */
+void pool_release(struct server *s);
+/* The client has gone; the server is to be drained (see server_drain). */
+void pool_drain(struct server *s, bool now, bool may_commit);
+/* In doubt: close it. */
+void pool_discard(struct server *s, const char *reason);
+/* Adds what a relay has counted so far. */
+void pool_count(struct pool *p, struct counters *c);
+/* The pool's welcome, with a reference, or NULL. */
+struct welcome *pool_welcome(struct pool *p);
+
+/* ---- any thread ---- */
+void pool_pause(struct pool *p);
+void pool_resume(struct pool *p);
+/* Servers made so far are closed when they can be; the welcome is forgotten. */
+void pool_reconnect(struct pool *p);
+/* No new life: waiters fail with e, idle servers close. */
+void pool_kill(struct pool *p, const struct err *e);
+/* Waiters fail with e. */
+void pool_fail_waiters(struct pool *p, const struct err *e);
+void pool_read(struct pool *p, usec_t now, struct pool_counts *out,
+    struct counters *stats);
+/* Servers that hold up PAUSE: linked, tested, draining. */
+int pool_busy(struct pool *p);
+/* A slot in one of its quotas, or time, may allow it to open a server. */
+void pool_pump(struct pool *p);
+
+#endif

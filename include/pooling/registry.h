@@ -1,0 +1,99 @@
+/*
+ * registry: the databases, users and pools that exist at run time, by name.
+ *
+ * A record is made at the first login that needs it, after authentication,
+ * and lives as long as the configuration has it or something refers to it.
+ * One mutex, taken at login and by the console, never per transaction.
+ */
+#ifndef POOLING_REGISTRY_H
+#define POOLING_REGISTRY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "policy/config.h"
+#include "pooling/pool.h"
+#include "pooling/quota.h"
+
+struct hub;
+struct registry;
+
+struct database {
+	char *name;
+	bool automatic; /* made from the "*" line */
+	_Atomic bool paused;
+	_Atomic bool disabled;
+	_Atomic int clients; /* logged in */
+	int max_clients; /* 0 = none */
+	struct quota servers;
+	TAILQ_HEAD(, pool) pools; /* under the registry's mutex */
+	struct counters gone; /* of pools that are no more */
+};
+
+struct user {
+	char *name;
+	_Atomic int clients;
+	int max_clients;
+	struct quota servers;
+	/* A verifier derived from this user's plain secret, kept so that the
+	 * key derivation is paid once; under the registry's mutex. */
+	struct scram_verifier *verifier;
+	char *verifier_of; /* the secret it was derived from */
+};
+
+struct registry *registry_new(struct hub *hub);
+void registry_free(struct registry *r);
+
+/* The record of a database that cfg has (or its "*" allows); NULL if it has
+ * none. Users are made for any name: call it for proven ones only. */
+struct database *registry_database(struct registry *r,
+    const struct config *cfg, const char *name);
+struct user *registry_user(struct registry *r, const struct config *cfg,
+    const char *name);
+/* Without making one. */
+struct database *registry_find(struct registry *r, const char *name);
+
+struct pool_key {
+	struct database *db;
+	const struct database_conf *conf;
+	const char *login_user;
+	const char *login_secret; /* for the server login; may be NULL */
+	const struct scram_keys *keys; /* proven pass-through keys, or NULL */
+};
+/* The pool, with a reference; made if need be. */
+struct pool *registry_pool(struct registry *r, const struct config *cfg,
+    const struct pool_key *k);
+
+/* A cached verifier for (user, plain secret): true and a copy. */
+bool registry_verifier(struct registry *r, const char *user,
+    const char *secret, struct scram_verifier *out);
+void registry_keep_verifier(struct registry *r, const char *user,
+    const char *secret, const struct scram_verifier *v);
+
+/* RELOAD: every record and pool takes over what the new snapshot says; what it
+ * has no more is removed (its pools die with `database removed`). */
+void registry_apply(struct registry *r, const struct config *cfg);
+
+/* Calls fn for every pool / database / user, by name, with a reference held
+ * for the call. Not for use inside fn: registry functions. */
+void registry_each_pool(struct registry *r,
+    void (*fn)(void *arg, struct pool *p), void *arg);
+void registry_each_database(struct registry *r,
+    void (*fn)(void *arg, struct database *d), void *arg);
+void registry_each_user(struct registry *r,
+    void (*fn)(void *arg, struct user *u), void *arg);
+
+/* PAUSE and RESUME; db NULL = all. New pools of a paused database are born
+ * paused. */
+void registry_pause(struct registry *r, struct database *db);
+void registry_resume(struct registry *r, struct database *db);
+bool registry_is_paused(const struct registry *r);
+/* Servers that hold up PAUSE, of one database or all. */
+int registry_busy(struct registry *r, struct database *db);
+/* Server connections of any kind, of one database or all. */
+int registry_servers(struct registry *r, struct database *db);
+
+#endif

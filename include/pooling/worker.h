@@ -1,0 +1,85 @@
+/*
+ * worker: a thread with an event loop, its clients and the servers linked to
+ * them.
+ *
+ * Thread: functions marked (any) may be called from any thread, (main) from
+ * the main thread, the rest from the worker's own.
+ */
+#ifndef POOLING_WORKER_H
+#define POOLING_WORKER_H
+
+#include "base/base.h"
+#include "io/loop.h"
+#include "io/stream.h"
+#include "policy/config.h"
+#include "pooling/hub.h"
+#include "pooling/registry.h"
+
+struct worker;
+
+/* (main) Makes n workers, not running yet. */
+void workers_new(struct hub *h, int n);
+bool workers_start(struct hub *h);
+/* Stops the loops, joins the threads. */
+void workers_stop(struct hub *h);
+void workers_free(struct hub *h);
+
+/* (main) A new connection for the least loaded worker; takes over fd. */
+void workers_accept(struct hub *h, int fd, const struct addr *peer,
+    bool is_unix);
+/* (main) Takes over a reference to cfg and gives every worker its own; done()
+ * runs on the main thread when all have it. done may be NULL. */
+void workers_config(struct hub *h, struct config *cfg,
+    void (*done)(void *arg), void *arg);
+/*
+ * (main) Runs visit on every worker's thread, then done on the main thread.
+ * slot is the worker's index, so each can fill its own place in arg.
+ */
+void workers_visit(struct hub *h,
+    void (*visit)(struct worker *w, int slot, void *arg),
+    void (*done)(void *arg), void *arg);
+
+struct hub *worker_hub(struct worker *w);
+int worker_index(const struct worker *w);
+struct loop *worker_loop(struct worker *w);
+/* The snapshot in use; good until the end of the turn. */
+const struct config *worker_config(const struct worker *w);
+
+/* What SHOW CLIENTS, SHOW SERVERS and SHOW SOCKETS print; texts borrow from
+ * the object and are good during the call. */
+struct conn_info {
+	bool is_server;
+	const char *user; /* "(nouser)" when unknown */
+	const char *database; /* "(nodb)" */
+	const char *replication; /* "none", "logical", "physical" */
+	const char *state; /* as SHOW CLIENTS / SERVERS has it */
+	const char *socket_state; /* as SHOW SOCKETS has it */
+	struct addr peer, local;
+	usec_t connect_wall_us; /* since 1970 */
+	usec_t request_wall_us; /* 0 = none yet */
+	usec_t wait_us; /* since the current query began, else 0 */
+	bool close_needed;
+	const void *ptr;
+	const void *link; /* NULL if none */
+	int remote_pid;
+	const char *application_name;
+	uint64_t id;
+	bool logged_in; /* clients in login are in SHOW SOCKETS only */
+	size_t recv_kept, send_kept; /* bytes held */
+	int worker;
+};
+void worker_each_client(struct worker *w,
+    void (*fn)(void *arg, const struct conn_info *i), void *arg);
+void worker_each_server(struct worker *w,
+    void (*fn)(void *arg, const struct conn_info *i), void *arg);
+/* Adds what running relays have counted to their pools. */
+void worker_flush_stats(struct worker *w);
+/* Closes the client with FATAL e; false if it is not here. */
+bool worker_kill_client(struct worker *w, uint64_t id, const struct err *e);
+/* The same for all clients of a database (NULL = all). */
+void worker_kill_database(struct worker *w, struct database *db,
+    const struct err *e);
+/* Clients of any kind on this worker, logins included (any). */
+int worker_load(const struct worker *w);
+
+#endif
