@@ -28,13 +28,14 @@ buf_len(const struct buf *b)
 static inline const uint8_t *
 buf_head(const struct buf *b)
 {
-	return b->data + b->start;
+	/* No arithmetic on the NULL of a buf without memory. */
+	return b->data ? b->data + b->start : NULL;
 }
 
 static inline struct span
 buf_span(const struct buf *b)
 {
-	return SPAN(b->data ? b->data + b->start : NULL, buf_len(b));
+	return SPAN(buf_head(b), buf_len(b));
 }
 
 void buf_init(struct buf *b);
