@@ -1,1 +1,29 @@
-# Tests of kind system.
+# System tests: the real program in front of a real PostgreSQL.
+#
+# One program per theme. They find the program under test in ./pooler, which is
+# where `make check` runs them; POOLER_BIN names another one.
+system_lib = test/system/libfixture.a
+system_tests = \
+	test/system/test_modes
+
+if HAVE_LIBPQ
+check_LIBRARIES = $(system_lib)
+check_PROGRAMS += $(system_tests)
+TESTS += $(system_tests)
+endif
+
+test_system_libfixture_a_SOURCES = \
+	test/system/cluster.c \
+	test/system/fixture.c \
+	test/system/fixture.h \
+	test/system/gate.c \
+	test/system/internal.h \
+	test/system/pq.c \
+	test/system/raw.c \
+	test/system/raw.h \
+	test/system/sampler.c \
+	test/system/sampler.h
+
+system_libs = $(system_lib) $(LIBPQ_LIBS) $(CHECK_LIBS)
+
+test_system_test_modes_LDADD = $(system_libs)
