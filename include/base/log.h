@@ -9,7 +9,8 @@
  *
  * Line: YYYY-MM-DD HH:MM:SS.mmm TZ [PID] LEVEL text
  * LEVEL is one of FATAL ERROR WARNING LOG DEBUG NOISE. Newlines inside text
- * become newline+tab. Per-connection prefixes are the caller's doing.
+ * become newline+tab, other control characters a question mark. A line is cut
+ * at 16 kB. Per-connection prefixes are the caller's doing.
  *
  * Never pass a secret or a parameter value. What can repeat without end goes
  * through log_limited().
@@ -43,7 +44,9 @@ struct log_target {
 /* Sets where lines go; opens (or reopens) the file. False with errno set when
  * the file cannot be opened; the old targets then stay. Strings are copied. */
 bool log_configure(const struct log_target *t);
-/* Starts and stops the writer thread; stop writes what is left. */
+/* Starts and stops the writer thread; stop writes what is left, for a second
+ * at most, after which what cannot be written is given up. While it runs,
+ * failures of ensure() come here too. A daemon forks before it starts it. */
 bool log_start(void);
 void log_stop(void);
 /* Lines above this level are not made. Default LVL_LOG. */
