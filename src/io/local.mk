@@ -1,1 +1,11 @@
 # Files of io/.
+
+pooler_core_sources += \
+	include/io/addr.h src/io/addr.c \
+	include/io/keep.h src/io/keep.c \
+	include/io/loop.h src/io/loop.c \
+	include/io/stream.h src/io/stream.c
+
+pooler_core_sources += \
+	include/io/dns.h src/io/dns.c \
+	src/io/resolver.h src/io/resolver.c
