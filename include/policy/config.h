@@ -131,7 +131,7 @@ struct config {
 	const char *pidfile;
 	const char *user; /* OS user to become */
 	const char *conffile; /* what RELOAD reads; "" without a file */
-	const char *job_name, *service_name;
+	const char *job_name;
 	int worker_threads; /* resolved, at least 1 */
 
 	/* where to listen */
@@ -309,7 +309,8 @@ struct config *config_from_env(const struct config_input *in,
 struct config *config_with(struct config *old, const char *key,
     const char *value, struct err *e);
 
-/* The table of keys of one scope, in the order of the man page. */
+/* The table of keys of one scope, in the order of the man page. Rows with
+ * OPT_ALIAS are second spellings, not shown anywhere. */
 const struct option *config_options(enum option_scope s, size_t *n);
 /* The value of row `index` of SCOPE_GLOBAL as SHOW CONFIG has it; false past
  * the end. The default of a row is its `def`. */

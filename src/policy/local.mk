@@ -1,1 +1,11 @@
 # Files of policy/.
+libpure_a_SOURCES += \
+	src/policy/config_impl.h \
+	include/policy/ini.h src/policy/ini.c \
+	include/policy/option.h src/policy/option.c \
+	include/policy/userlist.h src/policy/userlist.c \
+	include/policy/config.h src/policy/config.c \
+	src/policy/config_ask.c src/policy/config_env.c \
+	src/policy/config_finish.c src/policy/config_load.c \
+	src/policy/config_print.c src/policy/config_size.c \
+	src/policy/config_table.c src/policy/config_table_line.c

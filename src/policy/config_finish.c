@@ -1,0 +1,368 @@
+/*
+ * What is left once all lines are read: order, sets of names, checks that
+ * need more than one key, and warnings.
+ */
+#include "policy/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_impl.h"
+#include "policy/ini.h"
+
+static void
+make_set(struct config_impl *c, struct name_set *set, const char *list)
+{
+	struct span item;
+	size_t n = 0;
+
+	for (const char *at = list; list_next(&at, &item);)
+		n++;
+	set->n = 0;
+	set->names = arena_alloc(c->arena, (n + 1) * sizeof(*set->names));
+	for (const char *at = list; list_next(&at, &item);)
+		set->names[set->n++] = arena_strndup(c->arena,
+		    (const char *)item.p, item.n);
+}
+
+void
+config_make_sets(struct config_impl *c)
+{
+	make_set(c, &c->admins, c->pub.admin_users);
+	make_set(c, &c->stats, c->pub.stats_users);
+}
+
+/* ---- order ---- */
+
+struct numbered {
+	void *item;
+	size_t seq; /* later lines of one name come later */
+};
+
+static int
+compare_seq(const struct numbered *x, const struct numbered *y, int by_key)
+{
+	return by_key != 0 ? by_key : (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+static int
+compare_databases(const void *a, const void *b)
+{
+	const struct numbered *x = a, *y = b;
+	const struct database_conf *p = x->item, *q = y->item;
+
+	return compare_seq(x, y, strcmp(p->name, q->name));
+}
+
+static int
+compare_users(const void *a, const void *b)
+{
+	const struct numbered *x = a, *y = b;
+	const struct user_conf *p = x->item, *q = y->item;
+
+	return compare_seq(x, y, strcmp(p->name, q->name));
+}
+
+static int
+compare_peers(const void *a, const void *b)
+{
+	const struct numbered *x = a, *y = b;
+	const struct peer_conf *p = x->item, *q = y->item;
+
+	return compare_seq(x, y, (p->id > q->id) - (p->id < q->id));
+}
+
+/*
+ * The lines sorted, in the arena; of several with one key the last counts, as
+ * in the reference, and `twice` tells of each that does not.
+ */
+static void **
+sort_lines(struct builder *b, struct line_list *l,
+    int (*compare)(const void *, const void *),
+    bool (*same)(struct builder *b, const void *x, const void *y), size_t *n)
+{
+	struct numbered *all = xcalloc(l->n + 1, sizeof(*all));
+	void **out = arena_alloc(b->c->arena, (l->n + 1) * sizeof(*out));
+
+	for (size_t i = 0; i < l->n; i++)
+		all[i] = (struct numbered){ l->items[i], i };
+	qsort(all, l->n, sizeof(*all), compare);
+	*n = 0;
+	for (size_t i = 0; i < l->n; i++) {
+		if (*n > 0 && same(b, out[*n - 1], all[i].item))
+			(*n)--;
+		out[(*n)++] = all[i].item;
+	}
+	free(all);
+	return out;
+}
+
+static void
+tell_twice(struct builder *b, const char *what, const char *name,
+    const char *file, int line, int first)
+{
+	struct place at = { file, line };
+
+	report_warning(b->rep, &at, "%s \"%s\" was given before, in line %d; "
+	    "this line counts", what, name, first);
+}
+
+static bool
+same_database(struct builder *b, const void *x, const void *y)
+{
+	const struct database_conf *p = x, *q = y;
+
+	if (strcmp(p->name, q->name) != 0)
+		return false;
+	tell_twice(b, "database", q->name, q->file, q->line, p->line);
+	return true;
+}
+
+static bool
+same_user(struct builder *b, const void *x, const void *y)
+{
+	const struct user_conf *p = x, *q = y;
+
+	if (strcmp(p->name, q->name) != 0)
+		return false;
+	tell_twice(b, "user", q->name, q->file, q->line, p->line);
+	return true;
+}
+
+static bool
+same_peer(struct builder *b, const void *x, const void *y)
+{
+	const struct peer_conf *p = x, *q = y;
+	char id[16];
+
+	if (p->id != q->id)
+		return false;
+	snprintf(id, sizeof(id), "%d", q->id);
+	tell_twice(b, "peer", id, q->file, q->line, p->line);
+	return true;
+}
+
+void
+config_sort_lines(struct builder *b)
+{
+	struct config *c = &b->c->pub;
+	void **list;
+	size_t n;
+
+	list = sort_lines(b, &b->databases, compare_databases, same_database,
+	    &n);
+	for (size_t i = 0; i < n; i++) {
+		const struct database_conf *d = list[i];
+
+		if (strcmp(d->name, "*") != 0)
+			continue;
+		c->autodb = d;
+		memmove(&list[i], &list[i + 1], (n - i) * sizeof(*list));
+		n--;
+	}
+	c->databases = (const struct database_conf *const *)list;
+	c->n_databases = n;
+	c->users = (const struct user_conf *const *)sort_lines(b, &b->users,
+	    compare_users, same_user, &c->n_users);
+	c->peers = (const struct peer_conf *const *)sort_lines(b, &b->peers,
+	    compare_peers, same_peer, &c->n_peers);
+}
+
+/* ---- a reload keeps what is read at start only ---- */
+
+void
+config_keep_running(struct builder *b)
+{
+	const struct config *old = b->in->running;
+	size_t n;
+	const struct option *rows = config_options(SCOPE_GLOBAL, &n);
+
+	for (size_t i = 0; old != NULL && i < n; i++) {
+		const struct option *o = &rows[i];
+		struct buf was = { 0 };
+
+		if ((o->flags & (OPT_RELOAD | OPT_IGNORED)) != 0 ||
+		    option_same(o, old, b->c))
+			continue;
+		option_format(o, old, &was);
+		report_warning(b->rep, &b->where[i],
+		    "\"%s\" is read at start only: it stays \"%.*s\" until a "
+		    "restart", o->name, (int)buf_len(&was),
+		    buf_len(&was) > 0 ? (const char *)buf_head(&was) : "");
+		buf_free(&was);
+		option_copy(o, b->c, old, b->c->arena);
+	}
+}
+
+/* ---- checks ---- */
+
+bool
+config_check_values(const struct config *c, struct err *e)
+{
+	if (strcmp(c->auth_dbname, "pgbouncer") == 0 ||
+	    strcmp(c->auth_dbname, "pooler") == 0)
+		return err_set(e, "22023", "cannot use the reserved \"%s\" "
+		    "database as an auth_dbname", c->auth_dbname);
+	return true;
+}
+
+void
+config_check(struct builder *b)
+{
+	size_t n;
+	const struct option *rows = config_options(SCOPE_GLOBAL, &n);
+	const struct option *o = option_find(rows, n, span_of("auth_dbname"));
+	struct err e;
+
+	b->here = b->where[o - rows];
+	if (!config_check_values(&b->c->pub, &e))
+		builder_error(b, &e);
+	b->here = (struct place){ 0 };
+}
+
+/* ---- warnings ---- */
+
+static bool
+is_default(const struct builder *b, const struct option *o)
+{
+	struct config_impl other = { 0 };
+	struct arena *a = arena_new();
+	struct err e;
+	bool same;
+
+	if (o->def != NULL)
+		option_parse(o, span_of(o->def), a, &other, &e);
+	else
+		option_unset(o, &other);
+	same = option_same(o, b->c, &other);
+	arena_free(a);
+	return same;
+}
+
+static void
+warn_without_effect(struct builder *b)
+{
+	size_t n;
+	const struct option *rows = config_options(SCOPE_GLOBAL, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct option *o = &rows[i];
+
+		if (b->where[i].file == NULL || is_default(b, o))
+			continue;
+		if (o->flags & OPT_LATER)
+			report_warning(b->rep, &b->where[i],
+			    "\"%s\" has no effect in this version yet",
+			    o->name);
+	}
+	if (b->c->pub.n_peers > 0) {
+		struct place at = { b->c->pub.peers[0]->file,
+			b->c->pub.peers[0]->line };
+
+		report_warning(b->rep, &at,
+		    "[peers] has no effect in this version yet");
+	}
+}
+
+static void
+warn_facility(struct builder *b)
+{
+	static const char *const names[] = { "auth", "authpriv", "daemon",
+		"user", "local0", "local1", "local2", "local3", "local4",
+		"local5", "local6", "local7" };
+	size_t n;
+	const struct option *rows = config_options(SCOPE_GLOBAL, &n);
+	const struct option *o = option_find(rows, n,
+	    span_of("syslog_facility"));
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (span_is_nocase(span_of(b->c->pub.syslog_facility),
+		    names[i]))
+			return;
+	report_warning(b->rep, &b->where[o - rows],
+	    "unknown syslog_facility \"%s\": using daemon",
+	    b->c->pub.syslog_facility);
+}
+
+static void
+warn_logins(struct builder *b)
+{
+	const struct config *c = &b->c->pub;
+	bool secrets_wanted = c->auth_type == AUTH_TYPE_PLAIN ||
+	    c->auth_type == AUTH_TYPE_MD5 || c->auth_type == AUTH_TYPE_SCRAM;
+
+	if (secrets_wanted && c->n_secrets == 0 && b->rep->n_errors == 0)
+		report_warning(b->rep, NULL, "nobody can log in: auth_type "
+		    "\"%s\" needs users, and auth_file %s",
+		    auth_type_name(c->auth_type),
+		    c->auth_file[0] != '\0' ? "has none" : "is not set");
+}
+
+static void
+warn_database(struct builder *b, const struct database_conf *d)
+{
+	struct place at = { d->file, d->line };
+
+	if (d->password != NULL && d->user[0] == '\0')
+		report_warning(b->rep, &at, "database \"%s\": password= has "
+		    "no effect without user=", d->name);
+	if (b->c->pub.auth_type == AUTH_TYPE_ANY && d->user[0] == '\0')
+		report_warning(b->rep, &at, "database \"%s\": nobody can log "
+		    "in, as auth_type \"any\" needs user=", d->name);
+	if (d->size_auto && (d->reserve_pool_size > 0 ||
+	    (d->reserve_pool_size == OPTION_UNSET &&
+	    b->c->pub.reserve_pool_size > 0)) &&
+	    d->max_db_connections <= 0 && b->c->pub.max_db_connections == 0)
+		report_warning(b->rep, &at, "database \"%s\": "
+		    "reserve_pool_size has no effect, as the pool size rule "
+		    "bounds the whole database to %d", d->name, d->size);
+}
+
+/* One line for all databases whose server's cores are a guess. */
+static void
+warn_guess(struct builder *b)
+{
+	const struct config *c = &b->c->pub;
+	const struct database_conf *first = NULL;
+	size_t more = 0;
+
+	for (size_t i = 0; i <= c->n_databases; i++) {
+		const struct database_conf *d = i < c->n_databases ?
+		    c->databases[i] : c->autodb;
+
+		if (d == NULL || !config_size_is_guess(c, d))
+			continue;
+		if (first == NULL)
+			first = d;
+		else
+			more++;
+	}
+	if (first == NULL)
+		return;
+	struct place at = { first->file, first->line };
+	char others[64] = "";
+
+	if (more > 0)
+		snprintf(others, sizeof(others), " (and %zu more)", more);
+	report_warning(b->rep, &at, "pool size of database \"%s\"%s is a "
+	    "guess: server \"%s\" is another machine, and its cores are not "
+	    "given; taking %s; set server_cores and server_spindles, or "
+	    "cores= and spindles=", first->name, others, first->host,
+	    first->size_reason);
+}
+
+void
+config_warn(struct builder *b)
+{
+	const struct config *c = &b->c->pub;
+
+	warn_without_effect(b);
+	warn_facility(b);
+	warn_logins(b);
+	for (size_t i = 0; i < c->n_databases; i++)
+		warn_database(b, c->databases[i]);
+	if (c->autodb != NULL)
+		warn_database(b, c->autodb);
+	warn_guess(b);
+}

@@ -1,0 +1,409 @@
+/*
+ * The keys of [pooler]: one row each. Man page, example file, SHOW CONFIG,
+ * --print-config and the parser all read this table.
+ *
+ * Order: as in the man page. The field has the key's name; a time's field
+ * ends in _us.
+ */
+#include "policy/config.h"
+#include "config_impl.h"
+
+const struct option_word pool_mode_words[] = {
+	{ .name = "session", .value = POOL_SESSION },
+	{ .name = "transaction", .value = POOL_TRANSACTION },
+	{ .name = "statement", .value = POOL_STATEMENT },
+	{ .name = NULL },
+};
+
+const struct option_word auth_type_words[] = {
+	{ .name = "any", .value = AUTH_TYPE_ANY },
+	{ .name = "trust", .value = AUTH_TYPE_TRUST },
+	{ .name = "plain", .value = AUTH_TYPE_PLAIN },
+	{ .name = "md5", .value = AUTH_TYPE_MD5 },
+	{ .name = "scram-sha-256", .value = AUTH_TYPE_SCRAM },
+	{ .name = "cert", .value = AUTH_TYPE_CERT, .later = true },
+	{ .name = "hba", .value = AUTH_TYPE_HBA, .later = true },
+	{ .name = "ldap", .value = AUTH_TYPE_LDAP, .later = true },
+	{ .name = "pam", .value = AUTH_TYPE_PAM, .later = true },
+	{ .name = NULL },
+};
+
+/* Modes that promise protection are refused until there is TLS: going on in
+ * plain text would break the promise in silence. */
+static const struct option_word tls_mode_words[] = {
+	{ .name = "disable", .value = TLS_DISABLE },
+	{ .name = "allow", .value = TLS_ALLOW },
+	{ .name = "prefer", .value = TLS_PREFER },
+	{ .name = "require", .value = TLS_REQUIRE, .later = true },
+	{ .name = "verify-ca", .value = TLS_VERIFY_CA, .later = true },
+	{ .name = "verify-full", .value = TLS_VERIFY_FULL, .later = true },
+	{ .name = NULL },
+};
+
+static const struct option_word client_gone_words[] = {
+	{ .name = "cancel", .value = CLIENT_GONE_CANCEL },
+	{ .name = "finish", .value = CLIENT_GONE_FINISH },
+	{ .name = NULL },
+};
+
+#define AT(field) .offset = offsetof(struct config, field)
+#define BOOL(f, d) .name = #f, .type = OPT_BOOL, .def = d, AT(f)
+#define INT(f, d, lo, hi) .name = #f, .type = OPT_INT, .def = d, .min = lo, \
+	.max = hi, AT(f)
+#define COUNT(f, d) INT(f, d, 0, COUNT_MAX)
+#define TIME(f, d) .name = #f, .type = OPT_TIME, .def = d, .unit = "s", \
+	.max = SECONDS_MAX, AT(f##_us)
+#define MSEC(f, d, hi) .name = #f, .type = OPT_MSEC, .def = d, .unit = "ms", \
+	.max = hi, AT(f##_us)
+#define TEXT(f, d) .name = #f, .type = OPT_TEXT, .def = d, AT(f)
+#define FILE_(f, d) .name = #f, .type = OPT_PATH, .def = d, AT(f)
+#define LIST(f, d) .name = #f, .type = OPT_LIST, .def = d, AT(f)
+#define ENUM(f, d, w) .name = #f, .type = OPT_ENUM, .def = d, .words = w, \
+	AT(f)
+/* The field has what was written, another one what came of it. */
+#define AUTO(f, d, lo, hi) .name = #f, .type = OPT_AUTO, .def = d, \
+	.min = lo, .max = hi, AT(f##_text)
+#define HELP(text) .help = text
+
+#define AUTH_QUERY "SELECT rolname, CASE WHEN rolvaliduntil < now() " \
+	"THEN NULL ELSE rolpassword END FROM pg_authid " \
+	"WHERE rolname=$1 AND rolcanlogin"
+
+static const struct option global_options[] = {
+/* ---- process, files, log ---- */
+#define ROW(kind, fl) kind, .group = GROUP_PROCESS, .flags = fl
+{ ROW(FILE_(logfile, ""), OPT_RELOAD), HELP(
+"File that log lines are appended to. It is opened anew at RELOAD. Lines go "
+"to standard error all the same, unless -q or -d says otherwise.") },
+{ ROW(BOOL(syslog, "0"), OPT_RELOAD), HELP("Log to syslog too.") },
+{ ROW(TEXT(syslog_ident, "pgbouncer"), OPT_RELOAD), HELP(
+"Name that syslog lines carry.") },
+{ ROW(TEXT(syslog_facility, "daemon"), OPT_RELOAD), HELP(
+"One of auth, authpriv, daemon, user, local0 ... local7.") },
+{ ROW(BOOL(log_connections, "1"), OPT_RELOAD), HELP(
+"Log logins of clients and new server connections.") },
+{ ROW(BOOL(log_disconnections, "1"), OPT_RELOAD), HELP(
+"Log why and at what age a connection was closed.") },
+{ ROW(BOOL(log_pooler_errors, "1"), OPT_RELOAD), HELP(
+"Log every error that the pooler itself sends to a client.") },
+{ ROW(BOOL(log_stats, "1"), OPT_RELOAD), HELP(
+"Log one line of statistics each stats_period.") },
+{ ROW(TIME(stats_period, "60"), OPT_RELOAD), .min = 1, HELP(
+"Time over which SHOW STATS averages, and between two lines of log_stats.") },
+{ ROW(INT(verbose, NULL, 0, 10), OPT_RELOAD), HELP(
+"How much more to log: 1 adds debugging lines, 2 noise. As repeating -v.") },
+{ ROW(FILE_(pidfile, ""), 0), HELP(
+"File to hold the process id. Needed for -d.") },
+{ ROW(TEXT(user, NULL), 0), HELP(
+"Operating system user to become when started as root; -u wins over it. "
+"Running on as root is refused.") },
+{ ROW(FILE_(conffile, NULL), OPT_RELOAD), HELP(
+"File that the next RELOAD reads. Normally the one of the command line.") },
+{ ROW(TEXT(job_name, "pgbouncer"), OPT_IGNORED), HELP(
+"Taken for compatibility; has no effect.") },
+{ .name = "service_name", .type = OPT_TEXT, .group = GROUP_PROCESS,
+.flags = OPT_IGNORED | OPT_ALIAS, .def = "pgbouncer", AT(job_name), HELP("Taken for compatibility; has no effect.") },
+{ ROW(AUTO(worker_threads, "auto", 1, 256), OPT_OURS), HELP(
+"Threads that serve clients; auto is one for each core of this machine. All "
+"limits hold for the process as a whole, whatever the number.") },
+#undef ROW
+
+/* ---- where to listen ---- */
+#define ROW(kind, fl) kind, .group = GROUP_LISTEN, .flags = fl
+{ ROW(LIST(listen_addr, ""), 0), HELP(
+"TCP addresses or host names to listen on; * is every address. Empty: only "
+"the Unix socket.") },
+{ ROW(INT(listen_port, "6432", 1, 65535), 0), HELP(
+"TCP port, and the number in the name of the Unix socket.") },
+{ ROW(INT(listen_backlog, "128", 1, 65535), 0), HELP(
+"How many connections the kernel keeps waiting to be accepted.") },
+{ ROW(FILE_(unix_socket_dir, "/tmp"), 0), HELP(
+"Directory of our Unix socket, .s.PGSQL.PORT, and of servers without a host. "
+"A name that starts with @ is abstract. Empty: no Unix socket.") },
+{ .name = "unix_socket_mode", .type = OPT_OCTAL, .group = GROUP_LISTEN,
+.def = "0777", .max = 07777, AT(unix_socket_mode), HELP(
+"File mode of the Unix socket. Write it with a leading 0.") },
+{ ROW(TEXT(unix_socket_group, ""), 0), HELP(
+"Group of the Unix socket, by name or number.") },
+{ ROW(BOOL(so_reuseport, "0"), OPT_LATER), HELP(
+"Let several processes listen on one port (SO_REUSEPORT).") },
+{ ROW(INT(peer_id, "0", 0, 16383), OPT_RELOAD | OPT_LATER), HELP(
+"Number of this process among its [peers]; 0: it has none.") },
+#undef ROW
+
+/* ---- pooling ---- */
+#define ROW(kind, fl) kind, .group = GROUP_POOLING, .flags = fl
+{ ROW(ENUM(pool_mode, "session", pool_mode_words), OPT_RELOAD), HELP(
+"When a server connection goes back to the pool: when the client leaves, "
+"when its transaction ends, or after each statement. In statement mode a "
+"transaction of several statements is refused.") },
+{ ROW(AUTO(default_pool_size, "auto", 0, COUNT_MAX), OPT_RELOAD), .def_compat = "20",
+HELP(
+"Server connections of one pool at most. A pool is a pair of database and "
+"user. auto is the pool size rule, see POOL SIZE; 0 is no limit.") },
+{ ROW(AUTO(server_cores, "auto", 1, CORES_MAX), OPT_RELOAD | OPT_OURS), HELP(
+"Processor cores of the database server, for the pool size rule. auto takes "
+"those of this machine, which is a guess if the server is another one.") },
+{ ROW(AUTO(server_spindles, "auto", 0, CORES_MAX), OPT_RELOAD | OPT_OURS),
+HELP(
+"Disks of the database server that can work at the same time, for the pool "
+"size rule; auto is 1, and 0 fits a server whose data is all in memory.") },
+{ ROW(COUNT(min_pool_size, "0"), OPT_RELOAD), HELP(
+"Server connections to keep open in each pool that is in use, so that the "
+"first clients after a quiet time need not wait.") },
+{ ROW(COUNT(reserve_pool_size, "0"), OPT_RELOAD), HELP(
+"More connections for a pool whose first client has waited "
+"reserve_pool_timeout. No effect where the pool size rule is used.") },
+{ ROW(TIME(reserve_pool_timeout, "5"), OPT_RELOAD), HELP(
+"Wait after which the reserve is used; 0: never.") },
+{ ROW(BOOL(server_round_robin, "0"), OPT_RELOAD), HELP(
+"Use the connection that was idle for longest, to spread the load over all. "
+"Normally the last used one comes first, so that surplus ones grow old.") },
+{ ROW(INT(server_login_parallel, "4", 1, 1000), OPT_RELOAD | OPT_OURS), HELP(
+"Server connections that one pool opens at the same time at most.") },
+{ ROW(MSEC(handover_slack, "1", 60000), OPT_RELOAD | OPT_OURS), HELP(
+"A freed server goes to a client of the same worker thread, unless the "
+"longest waiting one of all has waited longer by this.") },
+{ ROW(COUNT(max_prepared_statements, "200"), OPT_RELOAD | OPT_LATER), HELP(
+"Prepared statements kept on each server connection in transaction and "
+"statement mode; 0: they are not tracked.") },
+{ ROW(TEXT(server_reset_query, "DISCARD ALL"), OPT_RELOAD), HELP(
+"SQL sent when a client has left, before the connection is used again, in "
+"session mode. Empty: none.") },
+{ ROW(BOOL(server_reset_query_always, "0"), OPT_RELOAD), HELP(
+"Send server_reset_query in every pool mode.") },
+{ ROW(BOOL(server_fast_close, "0"), OPT_RELOAD), HELP(
+"In session mode, close a connection that has to go (RECONNECT, changed "
+"settings) at the end of the transaction, and its client with it.") },
+{ ROW(LIST(track_extra_parameters, "IntervalStyle"), 0), HELP(
+"Settings that follow a client from server to server besides DateStyle, "
+"client_encoding, TimeZone, standard_conforming_strings and "
+"application_name. Only settings that the server reports can be listed.") },
+{ ROW(LIST(ignore_startup_parameters, ""), OPT_RELOAD), HELP(
+"Startup parameters to drop in silence where they would be refused, for "
+"example extra_float_digits for JDBC. With options listed, unknown names "
+"inside options are dropped too.") },
+{ ROW(BOOL(application_name_add_host, "0"), OPT_RELOAD), HELP(
+"Add the client's address and port to its application_name at login.") },
+{ ROW(BOOL(disable_pqexec, "0"), 0), HELP(
+"Refuse simple queries, which can hold several statements.") },
+{ ROW(ENUM(client_gone, "cancel", client_gone_words), OPT_RELOAD | OPT_OURS),
+HELP(
+"What becomes of a query whose client has left: it is cancelled and its "
+"transaction rolled back, or left to finish. What the client sent whole "
+"before it left is carried out either way.") },
+{ ROW(TIME(client_gone_grace, "0.5"), OPT_RELOAD | OPT_OURS), HELP(
+"Time that such a query gets before it is cancelled.") },
+{ ROW(BOOL(pgbouncer_sqlstates, "0"), OPT_RELOAD | OPT_OURS), HELP(
+"Give the pooler's own errors the SQLSTATE 08P01, as PgBouncer does, rather "
+"than the one PostgreSQL has for the case.") },
+#undef ROW
+
+/* ---- limits ---- */
+#define ROW(kind, fl) kind, .group = GROUP_LIMITS, .flags = fl
+{ ROW(COUNT(max_client_conn, "100"), OPT_RELOAD), HELP(
+"Client connections at most, counted from the startup message on. Console "
+"and cancel requests do not count.") },
+{ ROW(INT(max_login_conn, "1000", 1, COUNT_MAX), OPT_RELOAD | OPT_OURS), HELP(
+"Connections that have not said who they are yet. Past it the one that has "
+"been silent for longest is dropped.") },
+{ ROW(INT(max_cancel_conn, "10", 1, COUNT_MAX), OPT_RELOAD | OPT_OURS), HELP(
+"Connections of one pool that carry cancel requests to the server at the "
+"same time. They do not count as server connections.") },
+{ ROW(COUNT(max_db_connections, "0"), OPT_RELOAD), HELP(
+"Server connections of one database, all users together; 0: no limit, or "
+"the figure of the pool size rule where that is used.") },
+{ ROW(COUNT(max_db_client_connections, "0"), OPT_RELOAD), HELP(
+"Client connections of one database; 0: no limit.") },
+{ ROW(COUNT(max_user_connections, "0"), OPT_RELOAD), HELP(
+"Server connections of one user, all databases together; 0: no limit.") },
+{ ROW(COUNT(max_user_client_connections, "0"), OPT_RELOAD), HELP(
+"Client connections of one user; 0: no limit.") },
+{ ROW(INT(max_packet_size, "2147483647", 1024, 2147483647), OPT_RELOAD),
+.unit = "bytes", HELP(
+"Longest message of the protocol; who announces a longer one is "
+"disconnected.") },
+#undef ROW
+
+/* ---- timeouts ---- */
+#define ROW(kind, fl) kind, .group = GROUP_TIMEOUTS, .flags = fl
+{ ROW(TIME(server_lifetime, "3600"), OPT_RELOAD), HELP(
+"Age at which a server connection is closed when it is next free. Those "
+"opened together do not close together. 0: use once.") },
+{ ROW(TIME(server_idle_timeout, "600"), OPT_RELOAD), HELP(
+"Close server connections idle for longer, down to min_pool_size; 0: "
+"never.") },
+{ ROW(TIME(server_connect_timeout, "15"), OPT_RELOAD), HELP(
+"Longest time for connecting to a server and logging in; 0: no limit.") },
+{ ROW(TIME(server_login_retry, "15"), OPT_RELOAD), HELP(
+"Longest pause between attempts to reach a server that failed.") },
+{ ROW(TIME(server_down_after, "2"), OPT_RELOAD | OPT_OURS), HELP(
+"When no server can be reached for this long, waiting clients get an error "
+"with the cause; 0: they wait out query_wait_timeout.") },
+{ ROW(TIME(client_login_timeout, "60"), OPT_RELOAD), HELP(
+"Longest time from a client's connecting to its being logged in; 0: no "
+"limit.") },
+{ ROW(TIME(client_idle_timeout, "0"), OPT_RELOAD), HELP(
+"Close clients idle for longer that hold no server; 0: never.") },
+{ ROW(TIME(client_write_timeout, "60"), OPT_RELOAD | OPT_OURS), HELP(
+"Close a client that takes none of its results for this long, as it keeps a "
+"server from others; 0: never.") },
+{ ROW(TIME(query_timeout, "0"), OPT_RELOAD), HELP(
+"Longest time of one query, waiting included; then server and client are "
+"closed. 0: no limit.") },
+{ ROW(TIME(query_wait_timeout, "120"), OPT_RELOAD), HELP(
+"Longest time a query may wait for a server, also during PAUSE; 0: no "
+"limit.") },
+{ ROW(TIME(query_wait_notify, "5"), OPT_RELOAD), HELP(
+"A client that waits for longer gets a notice; 0: none.") },
+{ ROW(TIME(cancel_wait_timeout, "10"), OPT_RELOAD), HELP(
+"Drop a cancel request that could not be handed on for this long; 0: "
+"never.") },
+{ ROW(TIME(idle_transaction_timeout, "0"), OPT_RELOAD), HELP(
+"Close clients that stay idle inside a transaction for longer; 0: never.") },
+{ ROW(TIME(transaction_timeout, "0"), OPT_RELOAD), HELP(
+"Longest time of one transaction; 0: no limit.") },
+{ ROW(TIME(autodb_idle_timeout, "3600"), OPT_RELOAD | OPT_LATER), HELP(
+"Forget a database made from the * line when it was unused for this long; "
+"0: never.") },
+{ ROW(TIME(pool_idle_timeout, "0"), OPT_RELOAD | OPT_LATER), HELP(
+"Forget a pool that had neither clients nor servers for this long; 0: "
+"never.") },
+{ ROW(TIME(suspend_timeout, "10"), OPT_RELOAD | OPT_LATER), HELP(
+"During SUSPEND, drop connections that cannot be drained in this time.") },
+#undef ROW
+
+/* ---- health check ---- */
+#define ROW(kind, fl) kind, .group = GROUP_CHECK, .flags = fl
+{ ROW(TEXT(server_check_query, "<empty>"), OPT_RELOAD), HELP(
+"SQL that tells whether an idle connection is alive. <empty> stands for an "
+"empty query; nothing at all turns the check off.") },
+{ ROW(TIME(server_check_delay, "30"), OPT_RELOAD), HELP(
+"A connection idle for longer is checked before use; 0: always.") },
+#undef ROW
+
+/* ---- console and messages ---- */
+#define ROW(kind, fl) kind, .group = GROUP_CONSOLE, .flags = fl
+{ ROW(LIST(admin_users, ""), OPT_RELOAD), HELP(
+"Users who may do everything on the admin console.") },
+{ ROW(LIST(stats_users, ""), OPT_RELOAD), HELP(
+"Users who may read on the admin console.") },
+{ ROW(TEXT(login_notify_message, ""), OPT_RELOAD | OPT_LATER), HELP(
+"Notice sent to each client that logs in.") },
+#undef ROW
+
+/* ---- authentication ---- */
+#define ROW(kind, fl) kind, .group = GROUP_AUTH, .flags = fl
+{ ROW(ENUM(auth_type, "md5", auth_type_words), OPT_RELOAD), HELP(
+"How clients prove who they are. md5 becomes SCRAM for a user whose secret "
+"is a SCRAM one. trust asks for no password. any does not even look at the "
+"name and needs user= on each database. The methods cert, hba, ldap and pam "
+"are refused by this version.") },
+{ ROW(FILE_(auth_file, NULL), OPT_RELOAD), HELP(
+"File of users and their secrets, see AUTH FILE.") },
+{ ROW(FILE_(auth_hba_file, ""), OPT_RELOAD | OPT_LATER), HELP(
+"Rules of host-based authentication, for auth_type hba.") },
+{ ROW(FILE_(auth_ident_file, NULL), OPT_RELOAD | OPT_LATER), HELP(
+"Maps from certificate or system names to users, for auth_type hba.") },
+{ ROW(TEXT(auth_ldap_options, NULL), OPT_RELOAD | OPT_LATER), HELP(
+"Options for auth_type ldap.") },
+{ ROW(TEXT(auth_user, NULL), OPT_RELOAD | OPT_LATER), HELP(
+"User under which auth_query looks up those who are not in auth_file.") },
+{ ROW(TEXT(auth_query, AUTH_QUERY), OPT_RELOAD | OPT_LATER), HELP(
+"Query for a user's secret: two columns, user and secret; $1 is the user.") },
+{ ROW(TEXT(auth_dbname, NULL), OPT_RELOAD | OPT_LATER), HELP(
+"Database of [databases] in which auth_query runs.") },
+{ ROW(INT(scram_iterations, "4096", 1, 1000000), OPT_RELOAD), HELP(
+"Work factor of SCRAM verifiers that are made from plain secrets.") },
+#undef ROW
+
+/* ---- TLS ---- */
+#define ROW(kind) kind, .group = GROUP_CLIENT_TLS, \
+	.flags = OPT_RELOAD | OPT_LATER
+{ ROW(ENUM(client_tls_sslmode, "disable", tls_mode_words)), HELP(
+"Whether clients may use TLS. This version has none: allow and prefer go on "
+"in plain text, and require, verify-ca and verify-full are refused.") },
+{ ROW(FILE_(client_tls_key_file, "")), HELP("Our key towards clients.") },
+{ ROW(FILE_(client_tls_cert_file, "")), HELP(
+"Our certificate towards clients.") },
+{ ROW(FILE_(client_tls_ca_file, "")), HELP(
+"Authorities whose client certificates are good.") },
+{ ROW(TEXT(client_tls_protocols, "secure")), HELP(
+"TLS versions towards clients.") },
+{ ROW(TEXT(client_tls_ciphers, "default")), HELP("Ciphers up to TLS 1.2.") },
+{ ROW(TEXT(client_tls13_ciphers, NULL)), HELP("Cipher suites of TLS 1.3.") },
+{ ROW(TEXT(client_tls_dheparams, "auto")), HELP(
+"Finite-field key exchange: none or auto.") },
+{ ROW(TEXT(client_tls_ecdhcurve, "auto")), HELP(
+"Curve of the key exchange: none, auto or a name.") },
+#undef ROW
+#define ROW(kind) kind, .group = GROUP_SERVER_TLS, \
+	.flags = OPT_RELOAD | OPT_LATER
+{ ROW(ENUM(server_tls_sslmode, "prefer", tls_mode_words)), HELP(
+"Whether servers are asked for TLS. This version has none: allow and prefer "
+"go on in plain text, and require, verify-ca and verify-full are refused.") },
+{ ROW(FILE_(server_tls_ca_file, "")), HELP(
+"Authorities whose server certificates are good.") },
+{ ROW(FILE_(server_tls_key_file, "")), HELP("Our key towards servers.") },
+{ ROW(FILE_(server_tls_cert_file, "")), HELP(
+"Our certificate towards servers.") },
+{ ROW(TEXT(server_tls_protocols, "secure")), HELP(
+"TLS versions towards servers.") },
+{ ROW(TEXT(server_tls_ciphers, "default")), HELP("Ciphers up to TLS 1.2.") },
+{ ROW(TEXT(server_tls13_ciphers, NULL)), HELP("Cipher suites of TLS 1.3.") },
+#undef ROW
+
+/* ---- DNS ---- */
+#define ROW(kind, fl) kind, .group = GROUP_DNS, .flags = fl
+{ ROW(TIME(dns_max_ttl, "15"), OPT_RELOAD), HELP(
+"How long the addresses of a server's name are used.") },
+{ ROW(TIME(dns_nxdomain_ttl, "15"), OPT_RELOAD), HELP(
+"How long a failed look-up is believed.") },
+{ ROW(TIME(dns_zone_check_period, "0"), OPT_RELOAD | OPT_LATER), HELP(
+"Period in which zone serials are compared; 0: never.") },
+{ ROW(FILE_(resolv_conf, ""), OPT_LATER), HELP(
+"A resolv.conf of our own; empty: the system's.") },
+#undef ROW
+
+/* ---- low level ---- */
+#define ROW(kind, fl) kind, .group = GROUP_LOW_LEVEL, .flags = fl
+{ ROW(INT(pkt_buf, "4096", 1, COUNT_MAX), OPT_IGNORED), .unit = "bytes", HELP(
+"Taken for compatibility; connections here have no buffer of their own.") },
+{ ROW(INT(sbuf_loopcnt, "5", 0, COUNT_MAX), OPT_RELOAD | OPT_IGNORED), HELP(
+"Taken for compatibility; each connection's share of a turn is fixed "
+"here.") },
+{ ROW(BOOL(tcp_defer_accept, "1"), 0), HELP(
+"Let the kernel hold back connections that have not sent anything yet "
+"(TCP_DEFER_ACCEPT).") },
+{ ROW(BOOL(tcp_keepalive, "1"), OPT_RELOAD), HELP(
+"Let the kernel probe silent peers.") },
+{ ROW(INT(tcp_keepcnt, "0", 0, 32767), OPT_RELOAD), HELP(
+"Lost probes that end a connection; 0: the system's.") },
+{ ROW(INT(tcp_keepidle, "0", 0, 32767), OPT_RELOAD), .unit = "seconds", HELP(
+"Silence before the first probe; 0: the system's.") },
+{ ROW(INT(tcp_keepintvl, "0", 0, 32767), OPT_RELOAD), .unit = "seconds", HELP(
+"Time between two probes; 0: the system's.") },
+{ ROW(INT(tcp_user_timeout, "0", 0, COUNT_MAX), OPT_RELOAD),
+.unit = "milliseconds", HELP(
+"Longest time that sent data may stay unacknowledged; 0: the system's.") },
+{ ROW(INT(tcp_socket_buffer, "0", 0, COUNT_MAX), OPT_RELOAD),
+.unit = "bytes", HELP(
+"Size of the kernel's buffers of each socket; 0: the system's.") },
+#undef ROW
+};
+
+const struct option *
+config_options(enum option_scope s, size_t *n)
+{
+	switch (s) {
+	case SCOPE_GLOBAL:
+		*n = ARRAY_LEN(global_options);
+		return global_options;
+	case SCOPE_DATABASE:
+	case SCOPE_USER:
+	case SCOPE_PEER:
+		return config_line_options(s, n);
+	}
+	*n = 0;
+	return NULL;
+}
