@@ -37,7 +37,8 @@ enum startup_kind {
 struct startup {
 	enum startup_kind kind;
 	uint32_t size; /* bytes the packet takes, once known */
-	uint32_t version; /* V3: the code as sent */
+	uint32_t version; /* the code as sent, once 8 bytes are here; so a BAD one
+			 * that meant to cancel can be closed without an answer */
 	struct span params; /* V3: name\0value\0 ... \0 */
 	struct span key; /* CANCEL: pid and key, 8 bytes (3.0) up to 260 */
 };
@@ -59,7 +60,7 @@ enum startup_next startup_next(struct span params, size_t *at,
  * One item of the startup parameter `options`: -c name=value, -cname=value or
  * --name=value, blanks between, a backslash takes the next character as it is.
  * Dashes in a --name count as underscores. Copies into out (NUL-terminated
- * "name\0value\0"). Trailing blanks are fine.
+ * "name\0value\0"), which is emptied first. Trailing blanks are fine.
  */
 enum startup_next options_next(const char *options, size_t *at,
     struct buf *out, const char **name, const char **value);
@@ -84,7 +85,7 @@ bool msg_ready(struct span body, uint8_t *status);
 bool msg_auth(struct span body, uint32_t *code, struct span *rest);
 /* Query: its text. */
 bool msg_query(struct span body, const char **text);
-/* Parse: name, text and the parameter types as they stand. */
+/* Parse: name, text and the parameter types as they stand, count first. */
 bool msg_parse(struct span body, const char **name, const char **text,
     struct span *types);
 /* Bind's and Execute's leading strings (the rest of Bind is not looked at). */

@@ -43,8 +43,10 @@ struct param_set *param_set_ref(struct param_set *s);
 void param_set_unref(struct param_set *s); /* NULL is fine */
 const char *param_get(const struct param_set *s, size_t index);
 /*
- * Returns a set that is *s with one value changed, and drops the reference to
+ * Returns a set that is *s with one value changed (NULL: not told), and drops the reference to
  * s. Gives s itself back when the value is the same to the byte.
+ * Of a value past PARAM_VALUE_MAX one byte more than that is kept, by which
+ * param_diff_sql() knows it.
  */
 struct param_set *param_set_with(struct param_set *s, size_t index,
     const char *value);
@@ -62,7 +64,9 @@ struct param_set *param_set_share(struct param_set *a, struct param_set *b);
  * (without case) are set. Values are quoted as literals (E'' when they hold a
  * backslash); list-valued search_path is parsed and quoted element by element.
  * Returns the number of SETs, or -1 with an error for a value past
- * PARAM_VALUE_MAX or holding an unbalanced list.
+ * PARAM_VALUE_MAX, holding an unbalanced list, or with a backslash and bytes
+ * above 127 in an encoding where such bytes can be half a character (SJIS,
+ * BIG5, GBK and the like). On error nothing is written.
  */
 int param_diff_sql(const struct param_names *names,
     const struct param_set *want, const struct param_set *have,

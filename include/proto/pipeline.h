@@ -20,11 +20,28 @@
  * - After COPY failed, the rest of the client's CopyData is dropped by the
  *   server; the connection is not idle before the client has ended its stream
  *   with CopyDone or CopyFail or has gone on to another message.
+ * - When COPY fails, nobody can tell whether the server had read a Sync that
+ *   was sent before the end of the stream (and ignored it) or reads it now
+ *   (and answers it): COPY into a view fails before it reads anything, bad
+ *   data after. Such a Sync stays in the queue with a doubt. The doubt ends
+ *   when all answers have come, or when one comes that belongs further back.
+ *   Until then the server is not idle; pipeline_is_doubtful() says that what
+ *   is left may never come.
+ * - An extended batch whose messages have all been answered, but whose Sync
+ *   has not been sent (Parse + Flush), holds the server: a portal or an
+ *   implicit transaction may be open.
  * - ParameterStatus, NoticeResponse and NotificationResponse take nothing off
- *   and are legal anywhere.
+ *   and are legal anywhere. The first two are swallowed in our own turn.
+ * - An ErrorResponse with nothing owed is the server's farewell (FATAL: idle
+ *   transaction timeout, shutdown). It is the client's, and the server is
+ *   never idle again.
+ * - The first ReadyForQuery of all, at the end of the login, answers nothing;
+ *   it may be fed in to set the status.
  *
  * An entry is the client's (its answer is forwarded) or our own (swallowed:
- * a SET that replays parameters, a reset or check query, ROLLBACK).
+ * a SET that replays parameters, a reset or check query, ROLLBACK). When an
+ * own message inside a client's batch fails (a Parse put in front of its
+ * Bind), the error is forwarded: it is the client's batch that is skipped.
  *
  * Memory: the first PIPELINE_INLINE entries need none; more double a heap
  * block, given back when the queue runs empty. Bounded by PIPELINE_MAX;
@@ -57,6 +74,9 @@ struct pipeline {
 	bool failed; /* the server skips to the next Sync */
 	bool copy_in; /* the server is in COPY IN or BOTH */
 	bool copy_stream; /* the client has not ended its COPY stream */
+	bool open; /* an extended batch without its Sync as yet */
+	bool doomed; /* the server has said farewell */
+	uint32_t doubt; /* ReadyForQuery in the queue that may never come */
 	bool own_error; /* an ErrorResponse answered an own entry since
 			 * pipeline_own_sent() */
 	uint8_t inline_ring[PIPELINE_INLINE];
@@ -78,14 +98,19 @@ enum pipe_verdict pipeline_got(struct pipeline *p, uint8_t type,
 
 /* Nothing owed, status I, no COPY under way. */
 bool pipeline_is_idle(const struct pipeline *p);
-/* Nothing owed and no COPY; any transaction status. */
+/* Nothing owed, no open batch and no COPY; any transaction status. */
 bool pipeline_is_settled(const struct pipeline *p);
+/* All that is left in the queue may never be answered (a COPY failed in the
+ * extended protocol, see above). The client has been told all it waits for:
+ * unless it wants to go on with this very server, hand its answers on and
+ * close the server. */
+bool pipeline_is_doubtful(const struct pipeline *p);
 /* The oldest entry is our own. */
 bool pipeline_own_turn(const struct pipeline *p);
 bool pipeline_is_full(const struct pipeline *p);
 
-/* Whether a frontend message of this type is legal after login, and needs a
- * server to be sent to (Terminate does not). */
+/* Whether a frontend message of this type is legal after login, and is sent on
+ * to a server (Terminate is not). */
 bool frontend_type_is_known(uint8_t type);
 /* CopyData, CopyDone, CopyFail: dropped when no server is linked. */
 bool frontend_type_is_copy(uint8_t type);

@@ -1,0 +1,476 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/pipeline.h"
+
+/* One byte for each entry: what was sent, and whether it is our own. */
+enum kind {
+	QUERY,
+	FUNCTION,
+	PARSE,
+	BIND,
+	DESCRIBE,
+	EXECUTE,
+	CLOSE,
+	SYNC,
+	MARK, /* CopyDone or CopyFail: owes nothing itself */
+};
+
+#define OWN 0x80
+#define KIND 0x0f
+#define BIT(kind) (1u << (kind))
+
+#define EXTENDED (BIT(PARSE) | BIT(BIND) | BIT(DESCRIBE) | BIT(EXECUTE) | \
+	BIT(CLOSE))
+/* Kinds that a ReadyForQuery answers. */
+#define OWES_READY (BIT(QUERY) | BIT(FUNCTION) | BIT(SYNC))
+
+/* Frontend messages: 0 = not known, else what it does and its kind. */
+#define KNOWN 0x40
+#define NO_ENTRY 0x20
+
+static const uint8_t frontend[256] = {
+	['Q'] = KNOWN | QUERY,
+	['F'] = KNOWN | FUNCTION,
+	['P'] = KNOWN | PARSE,
+	['B'] = KNOWN | BIND,
+	['D'] = KNOWN | DESCRIBE,
+	['E'] = KNOWN | EXECUTE,
+	['C'] = KNOWN | CLOSE,
+	['S'] = KNOWN | SYNC,
+	['c'] = KNOWN | MARK,
+	['f'] = KNOWN | MARK,
+	['d'] = KNOWN | NO_ENTRY,
+	['H'] = KNOWN | NO_ENTRY,
+};
+
+/* Backend messages: the entries each can belong to, and those it completes. */
+enum what { NONSENSE, ANSWER, COMPLETE, COPY_BEGINS, ERROR, READY, ASIDE, ASYNC };
+
+static const struct {
+	uint8_t what;
+	uint8_t fits;
+	uint8_t takes;
+} backend[256] = {
+	['1'] = { ANSWER, BIT(PARSE), BIT(PARSE) },
+	['2'] = { ANSWER, BIT(BIND), BIT(BIND) },
+	['3'] = { ANSWER, BIT(CLOSE), BIT(CLOSE) },
+	['t'] = { ANSWER, BIT(DESCRIBE), 0 },
+	['n'] = { ANSWER, BIT(DESCRIBE), BIT(DESCRIBE) },
+	['T'] = { ANSWER, BIT(QUERY) | BIT(DESCRIBE), BIT(DESCRIBE) },
+	['D'] = { ANSWER, BIT(QUERY) | BIT(EXECUTE), 0 },
+	['I'] = { ANSWER, BIT(QUERY) | BIT(EXECUTE), BIT(EXECUTE) },
+	['s'] = { ANSWER, BIT(EXECUTE), BIT(EXECUTE) },
+	['V'] = { ANSWER, BIT(FUNCTION), 0 },
+	['H'] = { ANSWER, BIT(QUERY) | BIT(EXECUTE), 0 },
+	['d'] = { ANSWER, BIT(QUERY) | BIT(EXECUTE), 0 },
+	['c'] = { ANSWER, BIT(QUERY) | BIT(EXECUTE), 0 },
+	['C'] = { COMPLETE, BIT(QUERY) | BIT(EXECUTE), BIT(EXECUTE) },
+	['G'] = { COPY_BEGINS, BIT(QUERY) | BIT(EXECUTE), 0 },
+	['W'] = { COPY_BEGINS, BIT(QUERY) | BIT(EXECUTE), 0 },
+	['Z'] = { READY, OWES_READY, OWES_READY },
+	['E'] = { ERROR, 0, 0 },
+	['N'] = { ASIDE, 0, 0 },
+	['S'] = { ASIDE, 0, 0 },
+	['A'] = { ASYNC, 0, 0 },
+};
+
+bool
+frontend_type_is_known(uint8_t type)
+{
+	return frontend[type] != 0;
+}
+
+bool
+frontend_type_is_copy(uint8_t type)
+{
+	return type == 'd' || type == 'c' || type == 'f';
+}
+
+void
+pipeline_init(struct pipeline *p)
+{
+	*p = (struct pipeline){ .cap = PIPELINE_INLINE };
+}
+
+void
+pipeline_fini(struct pipeline *p)
+{
+	free(p->ring);
+	pipeline_init(p);
+}
+
+/* The queue. */
+
+static inline uint8_t *
+slot(struct pipeline *p, uint32_t i)
+{
+	uint8_t *ring = p->ring != NULL ? p->ring : p->inline_ring;
+	uint32_t at = p->head + i;
+
+	return &ring[at < p->cap ? at : at - p->cap];
+}
+
+/* Entry i, 0 being the oldest. */
+static inline uint8_t
+entry(const struct pipeline *p, uint32_t i)
+{
+	const uint8_t *ring = p->ring != NULL ? p->ring : p->inline_ring;
+	uint32_t at = p->head + i;
+
+	return ring[at < p->cap ? at : at - p->cap];
+}
+
+static inline uint32_t
+kind_bit(uint8_t e)
+{
+	return BIT(e & KIND);
+}
+
+static bool
+grow(struct pipeline *p)
+{
+	uint32_t cap = p->cap * 2;
+	uint32_t first = p->cap - p->head; /* entries before it wraps */
+	uint8_t *old = p->ring != NULL ? p->ring : p->inline_ring;
+	uint8_t *ring;
+
+	if (cap > PIPELINE_MAX)
+		cap = PIPELINE_MAX;
+	if (cap == p->cap)
+		return false;
+	ring = try_malloc(cap);
+	if (ring == NULL)
+		return false;
+	/* Only a full queue grows, so all of the old block is in use. */
+	memcpy(ring, old + p->head, first);
+	memcpy(ring + first, old, p->cap - first);
+	free(p->ring);
+	p->ring = ring;
+	p->cap = cap;
+	p->head = 0;
+	return true;
+}
+
+static inline bool
+push(struct pipeline *p, uint8_t e)
+{
+	if (UNLIKELY(p->count == p->cap) && !grow(p))
+		return false;
+	*slot(p, p->count) = e;
+	p->count++;
+	p->owed += (e & KIND) != MARK;
+	return true;
+}
+
+/* Takes the n oldest off, and the marks that then stand first: they ended the
+ * stream of an entry that has gone. */
+static void
+drop(struct pipeline *p, uint32_t n)
+{
+	while (p->count > 0 && (n > 0 || (entry(p, 0) & KIND) == MARK)) {
+		p->owed -= (entry(p, 0) & KIND) != MARK;
+		p->head = p->head + 1 < p->cap ? p->head + 1 : 0;
+		p->count--;
+		n -= n > 0;
+	}
+	if (p->count > 0)
+		return;
+	/* Every answer that could come has come. */
+	p->doubt = 0;
+	p->head = 0;
+	if (UNLIKELY(p->ring != NULL)) {
+		free(p->ring);
+		p->ring = NULL;
+		p->cap = PIPELINE_INLINE;
+	}
+}
+
+/* Index of the first entry of these kinds, or count. */
+static uint32_t
+find(const struct pipeline *p, uint32_t kinds)
+{
+	uint32_t i = 0;
+
+	while (i < p->count && (kind_bit(entry(p, i)) & kinds) == 0)
+		i++;
+	return i;
+}
+
+/*
+ * The mark that ends the COPY stream of the oldest entry, or 0 if it was not
+ * sent yet. syncs are those sent inside the stream. Anything else in there
+ * breaks the COPY, and whatever is behind it has nothing to do with it.
+ */
+static uint32_t
+find_stream_end(const struct pipeline *p, uint32_t *syncs)
+{
+	uint32_t i;
+
+	*syncs = 0;
+	for (i = 1; i < p->count; i++) {
+		uint8_t kind = entry(p, i) & KIND;
+
+		if (kind == MARK)
+			return i;
+		if (kind != SYNC)
+			break;
+		++*syncs;
+	}
+	return 0;
+}
+
+/* What is sent. */
+
+static bool
+sent_end_of_stream(struct pipeline *p)
+{
+	p->copy_stream = false;
+	/* With nothing under way no COPY can want it. */
+	return p->count == 0 || push(p, MARK);
+}
+
+bool
+pipeline_sent(struct pipeline *p, uint8_t type)
+{
+	uint8_t f = frontend[type];
+
+	if (UNLIKELY(f == 0 || (f & NO_ENTRY) != 0))
+		return true;
+	if (UNLIKELY((f & KIND) == MARK))
+		return sent_end_of_stream(p);
+	/* After a COPY that failed the client may go on without ending it. */
+	if (!p->copy_in)
+		p->copy_stream = false;
+	return push(p, f & KIND);
+}
+
+bool
+pipeline_own_sent(struct pipeline *p, uint8_t type)
+{
+	uint8_t f = frontend[type];
+
+	p->own_error = false;
+	if (f == 0 || (f & NO_ENTRY) != 0)
+		return true;
+	return push(p, (f & KIND) | OWN);
+}
+
+/* What comes. */
+
+static inline enum pipe_verdict
+verdict_of(uint8_t e)
+{
+	return (e & OWN) != 0 ? PIPE_SWALLOW : PIPE_FORWARD;
+}
+
+/*
+ * A message came that the oldest entry cannot have caused. If there is a
+ * doubt this settles it: the ReadyForQuery that ends the oldest group was
+ * never to come. True if there is something to compare with again.
+ */
+static bool
+settle_doubt(struct pipeline *p)
+{
+	uint32_t end;
+
+	if (p->doubt == 0)
+		return false;
+	end = find(p, OWES_READY);
+	if (end == p->count)
+		return false;
+	p->doubt--;
+	p->failed = false;
+	drop(p, end + 1);
+	return p->count > 0;
+}
+
+/* False when the message fits nothing that is owed. */
+static inline bool
+fits(struct pipeline *p, uint32_t kinds)
+{
+	if (p->count == 0)
+		return false;
+	while (UNLIKELY(p->failed || (kind_bit(entry(p, 0)) & kinds) == 0))
+		if (!settle_doubt(p))
+			return false;
+	return true;
+}
+
+static enum pipe_verdict
+got_answer(struct pipeline *p, uint32_t kinds, uint32_t takes)
+{
+	uint8_t head;
+
+	if (UNLIKELY(!fits(p, kinds)))
+		return PIPE_BAD;
+	head = entry(p, 0);
+	if ((kind_bit(head) & takes) != 0) {
+		/* Only what belongs to a batch is taken off by its answer. */
+		p->open = true;
+		drop(p, 1);
+	}
+	return verdict_of(head);
+}
+
+/* The server has read the client's CopyDone, and so whatever was before it. */
+static void
+end_copy(struct pipeline *p)
+{
+	uint32_t syncs;
+	uint32_t end = find_stream_end(p, &syncs);
+
+	p->copy_in = false;
+	/* A walsender that shuts down completes without the client's end. */
+	if (end == 0)
+		return;
+	*slot(p, end) = entry(p, 0);
+	p->head = (p->head + end) % p->cap;
+	p->count -= end;
+	p->owed -= syncs;
+}
+
+static enum pipe_verdict
+got_complete(struct pipeline *p, uint32_t kinds, uint32_t takes)
+{
+	if (UNLIKELY(!fits(p, kinds)))
+		return PIPE_BAD;
+	if (UNLIKELY(p->copy_in))
+		end_copy(p);
+	return got_answer(p, kinds, takes);
+}
+
+static enum pipe_verdict
+got_copy_begins(struct pipeline *p, uint32_t kinds)
+{
+	uint32_t syncs;
+
+	if (!fits(p, kinds) || p->copy_in)
+		return PIPE_BAD;
+	p->copy_in = true;
+	p->copy_stream = find_stream_end(p, &syncs) == 0;
+	return verdict_of(entry(p, 0));
+}
+
+static enum pipe_verdict
+got_error(struct pipeline *p)
+{
+	uint8_t head;
+	uint32_t syncs, sync;
+
+	if (p->count == 0) {
+		p->doomed = true;
+		return PIPE_FORWARD;
+	}
+	head = entry(p, 0);
+	if (p->copy_in) {
+		find_stream_end(p, &syncs);
+		p->doubt += syncs;
+		p->copy_in = false;
+	}
+	if ((head & OWN) != 0)
+		p->own_error = true;
+	if ((kind_bit(head) & EXTENDED) == 0)
+		return verdict_of(head);
+	p->failed = true;
+	/* The batch is whose Sync ends it. */
+	sync = find(p, BIT(SYNC));
+	return sync < p->count ? verdict_of(entry(p, sync)) : PIPE_FORWARD;
+}
+
+static enum pipe_verdict
+got_ready(struct pipeline *p, uint8_t status)
+{
+	uint32_t last = 0;
+	uint8_t e;
+
+	if (UNLIKELY(status != 'I' && status != 'T' && status != 'E'))
+		return PIPE_BAD;
+	if (UNLIKELY(p->count == 0)) {
+		if (p->status != 0)
+			return PIPE_BAD;
+		p->status = status;
+		return PIPE_SWALLOW;
+	}
+	if (UNLIKELY(p->copy_in))
+		return PIPE_BAD;
+	if (UNLIKELY(p->failed)) {
+		/* Skipped, whatever it was, a Query too. */
+		last = find(p, BIT(SYNC));
+		if (last == p->count)
+			return PIPE_BAD;
+	} else if (UNLIKELY(!fits(p, OWES_READY)))
+		return PIPE_BAD;
+	e = entry(p, last);
+	p->failed = false;
+	p->open = false;
+	p->status = status;
+	drop(p, last + 1);
+	return verdict_of(e);
+}
+
+enum pipe_verdict
+pipeline_got(struct pipeline *p, uint8_t type, uint8_t status)
+{
+	switch ((enum what)backend[type].what) {
+	case ANSWER:
+		return got_answer(p, backend[type].fits, backend[type].takes);
+	case COMPLETE:
+		return got_complete(p, backend[type].fits,
+		    backend[type].takes);
+	case READY:
+		return got_ready(p, status);
+	case ERROR:
+		return got_error(p);
+	case COPY_BEGINS:
+		return got_copy_begins(p, backend[type].fits);
+	case ASIDE:
+		return pipeline_own_turn(p) ? PIPE_SWALLOW : PIPE_FORWARD;
+	case ASYNC:
+		return PIPE_FORWARD;
+	case NONSENSE:
+		return PIPE_BAD;
+	}
+	return PIPE_BAD;
+}
+
+/* Questions. */
+
+bool
+pipeline_is_settled(const struct pipeline *p)
+{
+	return p->count == 0 && !p->open && !p->copy_in && !p->copy_stream &&
+	    !p->doomed;
+}
+
+bool
+pipeline_is_idle(const struct pipeline *p)
+{
+	return p->status == 'I' && pipeline_is_settled(p);
+}
+
+bool
+pipeline_is_doubtful(const struct pipeline *p)
+{
+	uint32_t i, ready = 0;
+
+	if (p->doubt == 0 || p->copy_in || p->open || p->failed)
+		return false;
+	for (i = 0; i < p->count; i++) {
+		if ((kind_bit(entry(p, i)) & OWES_READY) != 0)
+			ready++;
+	}
+	return ready <= p->doubt;
+}
+
+bool
+pipeline_own_turn(const struct pipeline *p)
+{
+	return p->count > 0 && (entry(p, 0) & OWN) != 0;
+}
+
+bool
+pipeline_is_full(const struct pipeline *p)
+{
+	return p->count >= PIPELINE_FULL;
+}
