@@ -292,14 +292,20 @@ struct config_input {
 struct config *config_load(const struct config_input *in,
     struct config_report *rep);
 /*
- * Without a file: DB_HOST and DB_USER are needed, and DB_PASSWORD or
- * DB_PASSWORD_FILE; DB_PORT (5432), DB_NAME (then that database and no
- * other is named; any other is passed on all the same), LISTEN_ADDR
- * (127.0.0.1), LISTEN_PORT (6432). Clients log in as DB_USER with its
- * password by SCRAM; DB_USER may use the console.
+ * Without a file: the variables of config_variables[]. Clients log in as
+ * DB_USER with its password by SCRAM; DB_USER may use the console.
  */
 struct config *config_from_env(const struct config_input *in,
     struct config_report *rep);
+struct config_variable {
+	const char *name;
+	const char *key; /* of [pooler] that it sets, or NULL */
+	const char *def; /* NULL = none */
+	const char *help;
+};
+extern const struct config_variable config_variables[];
+extern const size_t n_config_variables;
+
 /*
  * SET of the console: a new snapshot that differs from old in one key, or
  * NULL with an error: unknown key, bad value, a key read at start only, or

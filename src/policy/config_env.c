@@ -7,6 +7,29 @@
 
 #include "config_impl.h"
 
+const struct config_variable config_variables[] = {
+	{ "DB_HOST", NULL, NULL, "The server, as host= of [databases]. "
+	    "Required." },
+	{ "DB_PORT", NULL, "5432", "Its port." },
+	{ "DB_NAME", NULL, NULL, "A database to list by name. Every other "
+	    "name is handed on to the server all the same." },
+	{ "DB_USER", NULL, NULL, "The user that clients log in as, and who "
+	    "may use the admin console. Required." },
+	{ "DB_PASSWORD", NULL, NULL, "The password of that user, for the "
+	    "server and for clients. Required, unless there is "
+	    "DB_PASSWORD_FILE." },
+	{ "DB_PASSWORD_FILE", NULL, NULL, "A file that holds the password; a "
+	    "line end behind it is cut." },
+	{ "LISTEN_ADDR", "listen_addr", "127.0.0.1", "As listen_addr." },
+	{ "LISTEN_PORT", "listen_port", "6432", "As listen_port." },
+	{ "POOL_MODE", "pool_mode", "transaction", "As pool_mode." },
+	{ "POOL_SIZE", "default_pool_size", "auto", "As default_pool_size." },
+	{ "SERVER_CORES", "server_cores", "auto", "As server_cores." },
+	{ "SERVER_SPINDLES", "server_spindles", "auto",
+	    "As server_spindles." },
+};
+const size_t n_config_variables = ARRAY_LEN(config_variables);
+
 static const char *
 env(const struct builder *b, const char *name)
 {
@@ -17,13 +40,14 @@ env(const struct builder *b, const char *name)
 
 /* A variable's value as a key, under the variable's name if it will not do. */
 static void
-set_from(struct builder *b, const char *key, const char *name,
-    const char *fallback)
+set_from(struct builder *b, const struct config_variable *var)
 {
-	const char *v = env(b, name);
+	const char *v = env(b, var->name);
 
-	b->here = (struct place){ name, 0 };
-	builder_set(b, span_of(key), span_of(*v != '\0' ? v : fallback));
+	if (var->key == NULL)
+		return;
+	b->here = (struct place){ var->name, 0 };
+	builder_set(b, span_of(var->key), span_of(*v != '\0' ? v : var->def));
 }
 
 static void
@@ -158,9 +182,8 @@ config_from_env(const struct config_input *in, struct config_report *rep)
 	else if (!is_one_name(user))
 		missing(&b, "DB_USER is no name that will do here",
 		    "use a configuration file");
-	set_from(&b, "listen_addr", "LISTEN_ADDR", "127.0.0.1");
-	set_from(&b, "listen_port", "LISTEN_PORT", "6432");
-	set_from(&b, "pool_mode", "POOL_MODE", "transaction");
+	for (size_t i = 0; i < ARRAY_LEN(config_variables); i++)
+		set_from(&b, &config_variables[i]);
 	b.here = (struct place){ "environment", 0 };
 	builder_set(&b, span_of("auth_type"), span_of("scram-sha-256"));
 	builder_set(&b, span_of("admin_users"), span_of(user));

@@ -299,39 +299,57 @@ warn_logins(struct builder *b)
 		    c->auth_file[0] != '\0' ? "has none" : "is not set");
 }
 
-static void
-warn_database(struct builder *b, const struct database_conf *d)
-{
-	struct place at = { d->file, d->line };
+/* ---- warnings about databases: one line each, however many they are ---- */
 
-	if (d->password != NULL && d->user[0] == '\0')
-		report_warning(b->rep, &at, "database \"%s\": password= has "
-		    "no effect without user=", d->name);
-	if (b->c->pub.auth_type == AUTH_TYPE_ANY && d->user[0] == '\0')
-		report_warning(b->rep, &at, "database \"%s\": nobody can log "
-		    "in, as auth_type \"any\" needs user=", d->name);
-	if (d->size_auto && (d->reserve_pool_size > 0 ||
-	    (d->reserve_pool_size == OPTION_UNSET &&
-	    b->c->pub.reserve_pool_size > 0)) &&
-	    d->max_db_connections <= 0 && b->c->pub.max_db_connections == 0)
-		report_warning(b->rep, &at, "database \"%s\": "
-		    "reserve_pool_size has no effect, as the pool size rule "
-		    "bounds the whole database to %d", d->name, d->size);
+static bool
+has_idle_password(const struct config *c, const struct database_conf *d)
+{
+	(void)c;
+	return d->password != NULL && d->user[0] == '\0';
 }
 
-/* One line for all databases whose server's cores are a guess. */
+static bool
+lets_nobody_in(const struct config *c, const struct database_conf *d)
+{
+	return c->auth_type == AUTH_TYPE_ANY && d->user[0] == '\0';
+}
+
+static bool
+has_idle_reserve(const struct config *c, const struct database_conf *d)
+{
+	return d->size_auto && d->max_db_connections <= 0 &&
+	    c->max_db_connections == 0 && (d->reserve_pool_size > 0 ||
+	    (d->reserve_pool_size == OPTION_UNSET && c->reserve_pool_size > 0));
+}
+
+static const struct database_warning {
+	bool (*applies)(const struct config *c, const struct database_conf *d);
+	const char *text;
+	bool tells_size;
+} database_warnings[] = {
+	{ has_idle_password, "password= has no effect without user=", false },
+	{ lets_nobody_in, "nobody can log in, as auth_type \"any\" needs "
+	    "user=", false },
+	{ has_idle_reserve, "reserve_pool_size has no effect, as the pool size "
+	    "rule bounds the whole database", true },
+	{ config_size_is_guess, "the pool size is a guess, as the server is "
+	    "another machine whose cores are not given; set server_cores and "
+	    "server_spindles, or cores= and spindles=", true },
+};
+
 static void
-warn_guess(struct builder *b)
+warn_databases(struct builder *b, const struct database_warning *w)
 {
 	const struct config *c = &b->c->pub;
 	const struct database_conf *first = NULL;
+	char others[64] = "";
 	size_t more = 0;
 
 	for (size_t i = 0; i <= c->n_databases; i++) {
 		const struct database_conf *d = i < c->n_databases ?
 		    c->databases[i] : c->autodb;
 
-		if (d == NULL || !config_size_is_guess(c, d))
+		if (d == NULL || !w->applies(c, d))
 			continue;
 		if (first == NULL)
 			first = d;
@@ -340,29 +358,20 @@ warn_guess(struct builder *b)
 	}
 	if (first == NULL)
 		return;
-	struct place at = { first->file, first->line };
-	char others[64] = "";
-
 	if (more > 0)
 		snprintf(others, sizeof(others), " (and %zu more)", more);
-	report_warning(b->rep, &at, "pool size of database \"%s\"%s is a "
-	    "guess: server \"%s\" is another machine, and its cores are not "
-	    "given; taking %s; set server_cores and server_spindles, or "
-	    "cores= and spindles=", first->name, others, first->host,
-	    first->size_reason);
+	report_warning(b->rep, &(struct place){ first->file, first->line },
+	    "database \"%s\"%s: %s%s%s", first->name, others, w->text,
+	    w->tells_size ? "; taking " : "",
+	    w->tells_size ? first->size_reason : "");
 }
 
 void
 config_warn(struct builder *b)
 {
-	const struct config *c = &b->c->pub;
-
 	warn_without_effect(b);
 	warn_facility(b);
 	warn_logins(b);
-	for (size_t i = 0; i < c->n_databases; i++)
-		warn_database(b, c->databases[i]);
-	if (c->autodb != NULL)
-		warn_database(b, c->autodb);
-	warn_guess(b);
+	for (size_t i = 0; i < ARRAY_LEN(database_warnings); i++)
+		warn_databases(b, &database_warnings[i]);
 }

@@ -120,7 +120,8 @@ name_is_free(struct builder *b, struct span name)
 {
 	struct err e;
 
-	if (name.n == 0 || memchr(name.p, '\0', name.n) != NULL) {
+	if (name.n == 0 || memchr(name.p, '\0', name.n) != NULL ||
+	    memchr(name.p, '\n', name.n) != NULL) {
 		err_set(&e, "42602", "bad database name");
 	} else if (name.n > DATABASE_NAME_MAX) {
 		err_set(&e, "42622", "database name \"%.*s\" is longer than %d "
@@ -217,7 +218,8 @@ builder_set_in_line(struct builder *b, enum option_scope s, void *line,
 	err_clear(&e);
 	if (!option_parse(o, value, b->c->arena, line, &e))
 		return builder_error(b, &e);
-	if (o->flags & OPT_LATER)
+	if ((o->flags & OPT_LATER) &&
+	    (o->def == NULL || !span_is_nocase(value, o->def)))
 		report_warning(b->rep, &b->here,
 		    "\"%s\" has no effect in this version yet", o->name);
 	return true;

@@ -4,6 +4,7 @@
 #include "policy/config.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "config_impl.h"
 #include "policy/ini.h"
@@ -18,7 +19,9 @@ print_global(const struct config *c, const struct option *o, struct buf *out)
 		buf_printf(out, ";%s =\n", o->name);
 		return;
 	}
-	buf_printf(out, "%s = ", o->name);
+	/* The file's own name is no setting, and would follow a copy. */
+	buf_printf(out, "%s%s = ", strcmp(o->name, "conffile") == 0 ? ";" : "",
+	    o->name);
 	if (o->type == OPT_OCTAL)
 		buf_printf(out, "0%o", (unsigned)c->unix_socket_mode);
 	else

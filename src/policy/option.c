@@ -267,8 +267,11 @@ parse_text(const struct option *o, struct span text, struct arena *a,
 {
 	if (text.n == 0 && (o->flags & OPT_NONEMPTY))
 		return refuse(o, text, e, "must not be empty");
-	if (text.n > 0 && memchr(text.p, '\0', text.n) != NULL)
-		return refuse(o, text, e, "NUL byte");
+	/* From SET or the environment; no line of a file can hold these, and
+	 * a printed line must not. */
+	if (text.n > 0 && (memchr(text.p, '\0', text.n) != NULL ||
+	    memchr(text.p, '\n', text.n) != NULL))
+		return refuse(o, text, e, "line end or NUL byte in it");
 	set_text(o, base, text.n == 0 ? "" :
 	    arena_strndup(a, (const char *)text.p, text.n));
 	return true;
