@@ -335,6 +335,8 @@ const struct user_conf *config_user(const struct config *c, const char *name);
  * stands in auth_file or in [users]. An empty secret lets nobody in. */
 const char *config_secret(const struct config *c, const char *user,
     bool *known);
+/* The name of user i of auth_file, i < n_secrets, sorted by name. */
+const char *config_secret_user(const struct config *c, size_t i);
 bool config_is_admin(const struct config *c, const char *user);
 bool config_is_stats_user(const struct config *c, const char *user);
 

@@ -69,6 +69,12 @@ config_secret(const struct config *c, const char *user, bool *known)
 	return u != NULL ? u->secret : NULL;
 }
 
+const char *
+config_secret_user(const struct config *c, size_t i)
+{
+	return i < c->n_secrets ? cimpl(c)->secrets[i].name : NULL;
+}
+
 static bool
 set_has(const struct name_set *s, const char *name)
 {
