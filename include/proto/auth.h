@@ -61,11 +61,14 @@ enum step auth_server_step(struct auth_server *s, const struct span *in,
  * that proved right, or NULL. */
 enum auth_method auth_server_method(const struct auth_server *s);
 bool auth_server_keys(const struct auth_server *s, struct scram_keys *k);
+/* Lives as long as s. */
+const char *auth_server_password(const struct auth_server *s);
 /* For a plain secret by SCRAM: the verifier that was derived, to be kept by
  * the caller and passed in next time; NULL otherwise. */
 const struct scram_verifier *auth_server_verifier(const struct auth_server *s);
 
-/* We prove ourselves to a server. */
+/* We prove ourselves to a server. Where keys are given they are used for
+ * SCRAM in place of the secret. */
 struct auth_client;
 
 struct auth_client_args {

@@ -18,6 +18,10 @@
 #define SCRAM_MECHANISM "SCRAM-SHA-256"
 #define SCRAM_KEY 32
 #define SCRAM_ITERATIONS 4096
+/* What we are ready to compute at a server's word, or to check a cleartext
+ * password: about a second. Stored verifiers that only have to be compared
+ * may have more. */
+#define SCRAM_ITERATIONS_MAX 1000000
 
 enum step { STEP_MORE, STEP_DONE, STEP_FAIL };
 
@@ -41,6 +45,9 @@ bool scram_verifier_parse(const char *secret, struct scram_verifier *v);
  * Costs `iterations` HMACs: about 3 ms for 4096. */
 void scram_verifier_make(const char *password, uint32_t iterations,
     struct scram_verifier *v);
+/* Whether the password fits; costs as much as making one. */
+bool scram_verifier_check(const struct scram_verifier *v,
+    const char *password);
 /* A verifier nothing matches, the same each time for a name and seed. */
 void scram_verifier_mock(const char *user, const uint8_t seed[32],
     uint32_t iterations, struct scram_verifier *v);
