@@ -378,12 +378,19 @@ test_end(void)
 }
 
 void
-fx_add(Suite *suite, const char *name, const TTest *test, int seconds)
+fx_add_loop(
+    Suite *suite, const char *name, const TTest *test, int seconds, int n)
 {
 	TCase *tc = tcase_create(name);
 
 	tcase_set_timeout(tc, fx_scaled(seconds * 1000) / 1000.0);
 	tcase_add_checked_fixture(tc, test_begin, test_end);
-	tcase_add_test(tc, test);
+	tcase_add_loop_test(tc, test, 0, n);
 	suite_add_tcase(suite, tc);
+}
+
+void
+fx_add(Suite *suite, const char *name, const TTest *test, int seconds)
+{
+	fx_add_loop(suite, name, test, seconds, 1);
 }

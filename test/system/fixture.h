@@ -49,6 +49,11 @@ int fx_main(Suite *suite);
  */
 void fx_add(Suite *suite, const char *name, const TTest *test, int seconds);
 #define FX_ADD(suite, name, seconds) fx_add(suite, #name, name, seconds)
+/* The same, n times with _i = 0 .. n-1. */
+void fx_add_loop(
+    Suite *suite, const char *name, const TTest *test, int seconds, int n);
+#define FX_ADD_LOOP(suite, name, seconds, n) \
+	fx_add_loop(suite, #name, name, seconds, n)
 
 /* Temporary directory of this program, made by fx_main(). */
 const char *fx_dir(void);

@@ -29,6 +29,8 @@ void cluster_remove(void); /* keeper: stop it, whatever its state */
 /* Forgets the kept direct connections without closing them. */
 void pg_forget(void);
 
+/* A notice processor that drops them. */
+void be_quiet(void *arg, const char *text);
 /* A test came to its end: stops its poolers, checking each, and removes
  * their logs, so that the logs which stay belong to failed tests. */
 void pooler_end_all(void);

@@ -4,7 +4,11 @@
 # where `make check` runs them; POOLER_BIN names another one.
 system_lib = test/system/libfixture.a
 system_tests = \
-	test/system/test_modes
+	test/system/test_bounds \
+	test/system/test_copy \
+	test/system/test_modes \
+	test/system/test_params \
+	test/system/test_wire
 
 if HAVE_LIBPQ
 check_LIBRARIES = $(system_lib)
@@ -18,6 +22,8 @@ test_system_libfixture_a_SOURCES = \
 	test/system/fixture.h \
 	test/system/gate.c \
 	test/system/internal.h \
+	test/system/load.c \
+	test/system/load.h \
 	test/system/pq.c \
 	test/system/raw.c \
 	test/system/raw.h \
@@ -26,4 +32,8 @@ test_system_libfixture_a_SOURCES = \
 
 system_libs = $(system_lib) $(LIBPQ_LIBS) $(CHECK_LIBS)
 
+test_system_test_bounds_LDADD = $(system_libs)
+test_system_test_copy_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
+test_system_test_params_LDADD = $(system_libs)
+test_system_test_wire_LDADD = $(system_libs)

@@ -23,6 +23,14 @@ keep(const char *text)
 	return slot;
 }
 
+/* Notices of servers are not for the terminal. */
+void
+be_quiet(void *arg, const char *text)
+{
+	(void)arg;
+	(void)text;
+}
+
 /* --- direct --- */
 
 static struct {
@@ -49,6 +57,7 @@ pg_direct(const char *db)
 	info = fx_format("host=%s port=%d user=postgres dbname=%s",
 	    pg_socket_dir(), pg_port(), db);
 	direct[i].conn = PQconnectdb(info);
+	PQsetNoticeProcessor(direct[i].conn, be_quiet, NULL);
 	snprintf(direct[i].db, sizeof(direct[i].db), "%s", db);
 	free(info);
 	ck_assert_msg(PQstatus(direct[i].conn) == CONNECTION_OK,
@@ -124,6 +133,7 @@ client_try(const char *fmt, ...)
 	info = conninfo(fmt, ap);
 	va_end(ap);
 	c = PQconnectdb(info);
+	PQsetNoticeProcessor(c, be_quiet, NULL);
 	free(info);
 	return c;
 }
@@ -141,6 +151,7 @@ client_open(const char *fmt, ...)
 	c = PQconnectdb(info);
 	ck_assert_msg(PQstatus(c) == CONNECTION_OK, "cannot connect (%s): %s",
 	    info, PQerrorMessage(c));
+	PQsetNoticeProcessor(c, be_quiet, NULL);
 	free(info);
 	return c;
 }
