@@ -8,4 +8,5 @@ pooler_core_sources += \
 
 pooler_core_sources += \
 	include/io/dns.h src/io/dns.c \
-	src/io/resolver.h src/io/resolver.c
+	src/io/resolver.h src/io/resolver.c \
+	include/io/tcp.h src/io/tcp.c
