@@ -210,12 +210,9 @@ config_check_values(const struct config *c, struct err *e)
 void
 config_check(struct builder *b)
 {
-	size_t n;
-	const struct option *rows = config_options(SCOPE_GLOBAL, &n);
-	const struct option *o = option_find(rows, n, span_of("auth_dbname"));
 	struct err e;
 
-	b->here = b->where[o - rows];
+	b->here = *builder_where(b, "auth_dbname");
 	if (!config_check_values(&b->c->pub, &e))
 		builder_error(b, &e);
 	b->here = (struct place){ 0 };
@@ -271,16 +268,12 @@ warn_facility(struct builder *b)
 	static const char *const names[] = { "auth", "authpriv", "daemon",
 		"user", "local0", "local1", "local2", "local3", "local4",
 		"local5", "local6", "local7" };
-	size_t n;
-	const struct option *rows = config_options(SCOPE_GLOBAL, &n);
-	const struct option *o = option_find(rows, n,
-	    span_of("syslog_facility"));
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (span_is_nocase(span_of(b->c->pub.syslog_facility),
 		    names[i]))
 			return;
-	report_warning(b->rep, &b->where[o - rows],
+	report_warning(b->rep, builder_where(b, "syslog_facility"),
 	    "unknown syslog_facility \"%s\": using daemon",
 	    b->c->pub.syslog_facility);
 }

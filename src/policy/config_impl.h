@@ -90,6 +90,8 @@ void builder_init(struct builder *b, const struct config_input *in,
 struct config *builder_finish(struct builder *b);
 /* Sets one key of [pooler] at b->here. */
 bool builder_set(struct builder *b, struct span key, struct span value);
+/* Where that key of [pooler] was set. */
+const struct place *builder_where(const struct builder *b, const char *key);
 /* A new line of [databases] with nothing in it yet; NULL if the name will
  * not do. */
 struct database_conf *builder_database(struct builder *b, struct span name);

@@ -56,6 +56,15 @@ builder_error(struct builder *b, struct err *e)
 	return false;
 }
 
+const struct place *
+builder_where(const struct builder *b, const char *key)
+{
+	size_t n;
+	const struct option *rows = config_options(SCOPE_GLOBAL, &n);
+
+	return &b->where[option_find(rows, n, span_of(key)) - rows];
+}
+
 static bool
 unknown_key(struct builder *b, const struct option *rows, size_t n,
     struct span key, const char *where)
@@ -502,8 +511,10 @@ builder_finish(struct builder *b)
 	config_make_sets(b->c);
 	err_clear(&e);
 	c->param_names = param_names_new(c->track_extra_parameters, &e);
-	if (c->param_names == NULL)
+	if (c->param_names == NULL) {
+		b->here = *builder_where(b, "track_extra_parameters");
 		builder_error(b, &e);
+	}
 	config_check(b);
 	config_warn(b);
 	builder_fini(b);
@@ -519,9 +530,6 @@ builder_finish(struct builder *b)
 struct config *
 config_load(const struct config_input *in, struct config_report *rep)
 {
-	size_t n;
-	const struct option *rows = config_options(SCOPE_GLOBAL, &n);
-	const struct option *o = option_find(rows, n, span_of("auth_file"));
 	struct builder b;
 	struct config *c;
 	struct err e;
@@ -538,6 +546,7 @@ config_load(const struct config_input *in, struct config_report *rep)
 	}
 	apply_compat(&b);
 	if (c->auth_file[0] != '\0' && c->auth_type != AUTH_TYPE_ANY)
-		read_auth_file(&b, c->auth_file, &b.where[o - rows]);
+		read_auth_file(&b, c->auth_file,
+		    builder_where(&b, "auth_file"));
 	return builder_finish(&b);
 }

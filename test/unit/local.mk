@@ -2,6 +2,11 @@
 # Each is test/unit/NAME.c, and its name stands here.
 unit_tests =
 
+# policy/
+unit_tests += test/unit/test_ini test/unit/test_option \
+	test/unit/test_userlist test/unit/test_config
+EXTRA_DIST += test/unit/unit_suite.h
+
 if HAVE_CHECK
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
