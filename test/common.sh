@@ -61,6 +61,7 @@ need_packages()
 		die "could not install: $missing"
 	fi
 	[ -z "$drop_in" ] || as_root rm -f $drop_in
+	hash -r
 }
 
 # What a build takes. libc6-dev is only recommended by gcc.
