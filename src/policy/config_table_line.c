@@ -44,9 +44,13 @@ static const struct option database_options[] = {
 { .name = "pool_size", .type = OPT_AUTO, .max = COUNT_MAX,
 .flags = OPT_RELOAD, .offset = offsetof(struct database_conf, pool_size), HELP(
 "Instead of default_pool_size.") },
-{ NUMBER(database_conf, cores, 1, CORES_MAX), HELP(
+{ .name = "cores", .type = OPT_INT, .min = 1, .max = CORES_MAX,
+.flags = OPT_RELOAD | OPT_OURS,
+.offset = offsetof(struct database_conf, cores), HELP(
 "Processor cores of this database's server, for the pool size rule.") },
-{ NUMBER(database_conf, spindles, 0, CORES_MAX), HELP(
+{ .name = "spindles", .type = OPT_INT, .max = CORES_MAX,
+.flags = OPT_RELOAD | OPT_OURS,
+.offset = offsetof(struct database_conf, spindles), HELP(
 "Disks of this database's server that can work at the same time, for the "
 "pool size rule.") },
 { COUNT(database_conf, min_pool_size), HELP(

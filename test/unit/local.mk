@@ -7,6 +7,11 @@ unit_tests += test/unit/test_ini test/unit/test_option \
 	test/unit/test_userlist test/unit/test_config
 EXTRA_DIST += test/unit/unit_suite.h
 
+# Printed documents are what the tables say.
+TESTS += test/unit/check_docs.sh
+EXTRA_DIST += test/unit/check_docs.sh
+test/unit/check_docs.log: src/gendoc
+
 if HAVE_CHECK
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
