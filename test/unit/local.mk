@@ -5,7 +5,7 @@ unit_tests =
 # policy/
 unit_tests += test/unit/test_ini test/unit/test_option \
 	test/unit/test_userlist test/unit/test_config
-EXTRA_DIST += test/unit/unit_suite.h
+EXTRA_DIST += test/unit/unit.h test/unit/unit_suite.h
 
 # Printed documents are what the tables say.
 TESTS += test/unit/check_docs.sh
