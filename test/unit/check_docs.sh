@@ -5,7 +5,7 @@
 # Run by `make check`, which sets top_srcdir and top_builddir.
 
 : "${top_srcdir:=.}" "${top_builddir:=.}"
-gendoc=$top_builddir/src/gendoc
+gendoc=$top_builddir/doc/gendoc
 bad=0
 
 # drift WHAT FILE

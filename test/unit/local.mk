@@ -10,7 +10,7 @@ EXTRA_DIST += test/unit/unit.h test/unit/unit_suite.h
 # Printed documents are what the tables say.
 TESTS += test/unit/check_docs.sh
 EXTRA_DIST += test/unit/check_docs.sh
-test/unit/check_docs.log: src/gendoc
+test/unit/check_docs.log: doc/gendoc
 
 if HAVE_CHECK
 check_PROGRAMS += $(unit_tests)
