@@ -309,8 +309,10 @@ static const struct {
 	{ ARES_ENODATA, RESOLVER_NO_HOST, "host has no address" },
 	{ ARES_EBADNAME, RESOLVER_NO_HOST, "not a host name" },
 	{ ARES_ETIMEOUT, RESOLVER_FAILED, "DNS server did not answer" },
+	/* What c-ares says when it is through with all servers, be it that no
+	 * packet got there or that they answered SERVFAIL or REFUSED. */
 	{ ARES_ECONNREFUSED, RESOLVER_FAILED,
-	    "DNS server could not be reached" },
+	    "DNS server unreachable, failing or refusing" },
 	{ ARES_ESERVFAIL, RESOLVER_FAILED, "DNS server failed" },
 	{ ARES_EREFUSED, RESOLVER_FAILED, "DNS server refused the question" },
 	{ ARES_EBADRESP, RESOLVER_FAILED,
