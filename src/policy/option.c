@@ -136,7 +136,7 @@ parse_decimal(struct span text, int64_t scale)
 	size_t i = 0, digits = 0;
 
 	for (; i < text.n && text.p[i] >= '0' && text.p[i] <= '9'; i++) {
-		if (v > INT64_C(1000000000000))
+		if (v > INT64_C(10000000000))
 			return INT64_MAX;
 		v = v * 10 + (text.p[i] - '0');
 		digits++;
