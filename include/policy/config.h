@@ -275,7 +275,9 @@ void config_report_print(const struct config_report *r, struct buf *out);
 /* Where a load takes things from. */
 struct config_input {
 	const char *path; /* of the file; also what errors call it */
-	/* Appends the whole file to out, or says why not. */
+	/* Appends the whole file to out, or says why not. It may hold
+	 * secrets: make room for all of it first, as growing leaves pieces
+	 * behind; out is wiped here. */
 	bool (*read_file)(void *arg, const char *path, struct buf *out,
 	    struct err *e);
 	/* The environment; NULL for an unset variable. Only for
@@ -288,7 +290,8 @@ struct config_input {
 	const struct config *running;
 };
 
-/* A snapshot with one reference, or NULL with at least one error in rep. */
+/* A snapshot with one reference, or NULL with at least one error in rep,
+ * which is fresh from config_report_init(). */
 struct config *config_load(const struct config_input *in,
     struct config_report *rep);
 /*
@@ -310,7 +313,8 @@ extern const size_t n_config_variables;
  * SET of the console: a new snapshot that differs from old in one key, or
  * NULL with an error: unknown key, bad value, a key read at start only, or
  * one that names a file to read (those need RELOAD). What SET changed is lost
- * at the next config_load(). It shares old's memory.
+ * at the next config_load(). It shares old's memory, but has lines of
+ * [databases] of its own.
  */
 struct config *config_with(struct config *old, const char *key,
     const char *value, struct err *e);

@@ -95,6 +95,8 @@ unquote(const uint8_t **at, const uint8_t *end, struct buf *out)
 	uint8_t quote = *p++;
 
 	buf_reset(out);
+	/* All at once: growing would leave pieces of a password behind. */
+	buf_reserve(out, (size_t)(end - p) + 1);
 	for (; p < end; p++) {
 		if (*p == quote) {
 			if (end - p < 2 || p[1] != quote) {

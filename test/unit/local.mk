@@ -4,7 +4,9 @@ unit_tests =
 
 # policy/
 unit_tests += test/unit/test_ini test/unit/test_option \
-	test/unit/test_userlist test/unit/test_config
+	test/unit/test_userlist test/unit/test_config \
+	test/unit/test_config_live
+EXTRA_DIST += test/unit/config_world.h
 EXTRA_DIST += test/unit/unit.h test/unit/unit_suite.h
 
 # Printed documents are what the tables say.
