@@ -1,0 +1,222 @@
+#include "control/plane.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* How soon a waiting command sees that it is over. */
+#define POLL_US (10 * USEC_PER_MSEC)
+
+/* ---- orders ---- */
+
+struct order *
+order_new(struct plane *pl, struct seat *seat,
+    void (*done)(struct order *q), void *owner)
+{
+	struct order *q = xcalloc(1, sizeof(*q));
+
+	q->plane = pl;
+	q->seat = seat;
+	q->done = done;
+	q->owner = owner;
+	return q;
+}
+
+void
+order_free(struct order *q)
+{
+	assert(!q->waiting);
+	if (q->rows.columns != NULL)
+		rows_fini(&q->rows);
+	buf_free(&q->notices);
+	free(q);
+}
+
+static void
+stop_waiting(struct order *q)
+{
+	if (!q->waiting)
+		return;
+	TAILQ_REMOVE(&q->plane->waits, q, link);
+	q->waiting = false;
+}
+
+void
+order_finish(struct order *q)
+{
+	stop_waiting(q);
+	if (q->done == NULL)
+		order_free(q);
+	else
+		q->done(q);
+}
+
+void
+order_fail_err(struct order *q)
+{
+	assert(err_is_set(&q->err));
+	if (q->plane->hub->cfg->pgbouncer_sqlstates &&
+	    strcmp(q->err.sqlstate, "F0000") != 0)
+		copy_str(q->err.sqlstate, sizeof(q->err.sqlstate), "08P01");
+	order_finish(q);
+}
+
+void
+order_fail(struct order *q, const char *sqlstate, const char *fmt, ...)
+{
+	char text[sizeof(q->err.msg)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	err_set(&q->err, sqlstate, "%s", text);
+	order_fail_err(q);
+}
+
+static void
+conclude(struct order *q)
+{
+	if (err_is_set(&q->err))
+		order_fail_err(q);
+	else
+		order_finish(q);
+}
+
+static void
+set_poll(struct plane *pl)
+{
+	struct loop *l = pl->hub->main_loop;
+
+	timer_set(l, &pl->poll, loop_now(l) + POLL_US);
+}
+
+void
+order_wait(struct order *q, bool (*ready)(struct order *q),
+    void (*canceled)(struct order *q))
+{
+	q->ready = ready;
+	q->canceled = canceled;
+	if (ready(q)) {
+		conclude(q);
+		return;
+	}
+	q->waiting = true;
+	TAILQ_INSERT_TAIL(&q->plane->waits, q, link);
+	set_poll(q->plane);
+}
+
+/* One that is over is taken out first, since its session may at once put in
+ * another one. */
+static void
+poll_waits(struct timer *t)
+{
+	struct plane *pl = CONTAINER_OF(t, struct plane, poll);
+	struct order *q, *next;
+	struct order_list over = TAILQ_HEAD_INITIALIZER(over);
+
+	for (q = TAILQ_FIRST(&pl->waits); q != NULL; q = next) {
+		next = TAILQ_NEXT(q, link);
+		if (!q->ready(q))
+			continue;
+		stop_waiting(q);
+		TAILQ_INSERT_TAIL(&over, q, link);
+	}
+	while ((q = TAILQ_FIRST(&over)) != NULL) {
+		TAILQ_REMOVE(&over, q, link);
+		conclude(q);
+	}
+	if (!TAILQ_EMPTY(&pl->waits))
+		set_poll(pl);
+}
+
+void
+order_cancel(struct order *q)
+{
+	if (!q->waiting)
+		return;
+	if (q->canceled != NULL)
+		q->canceled(q);
+	order_fail(q, "57014", "canceling statement due to user request");
+}
+
+void
+order_abandon(struct order *q)
+{
+	q->done = NULL;
+	q->owner = NULL;
+	q->seat = NULL;
+	if (q->waiting)
+		order_finish(q);
+}
+
+/* ---- the plane ---- */
+
+void
+plane_init(struct plane *pl, struct hub *hub, const struct plane_args *args)
+{
+	*pl = (struct plane){ .hub = hub, .args = *args };
+	TAILQ_INIT(&pl->seats);
+	TAILQ_INIT(&pl->waits);
+	timer_init(&pl->poll, poll_waits);
+}
+
+void
+plane_fini(struct plane *pl)
+{
+	assert(TAILQ_EMPTY(&pl->seats));
+	timer_fini(&pl->poll);
+}
+
+void
+plane_sit(struct plane *pl, struct seat *s)
+{
+	TAILQ_INSERT_TAIL(&pl->seats, s, link);
+	pl->hub->consoles++;
+	pl->console.logins++;
+}
+
+void
+plane_leave(struct plane *pl, struct seat *s)
+{
+	TAILQ_REMOVE(&pl->seats, s, link);
+	pl->hub->consoles--;
+}
+
+bool
+plane_is_console(const char *database)
+{
+	return strcmp(database, CONSOLE_DATABASE) == 0 ||
+	    strcmp(database, CONSOLE_SYNONYM) == 0;
+}
+
+bool
+plane_log_targets(const struct plane *pl, const struct config *cfg,
+    struct err *e)
+{
+	struct log_target t = {
+		.to_stderr = !pl->args.quiet,
+		.file = cfg->logfile,
+		.syslog = cfg->syslog,
+		.syslog_ident = cfg->syslog_ident,
+		.syslog_facility = cfg->syslog_facility,
+	};
+	int verbose = cfg->verbose > pl->args.verbose ? cfg->verbose
+						      : pl->args.verbose;
+
+	if (!log_configure(&t)) {
+		err_set(e, "58030", "cannot open logfile \"%s\": %s",
+		    cfg->logfile, strerror(errno));
+		err_hint(e, "check that its directory exists and that the "
+			    "user the pooler runs as may write there");
+		return false;
+	}
+	log_set_level(verbose <= 0 ? LVL_LOG
+				   : verbose == 1 ? LVL_DEBUG : LVL_NOISE);
+	return true;
+}

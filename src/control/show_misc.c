@@ -1,0 +1,430 @@
+/*
+ * show_misc: the small tables: VERSION, STATE, LISTS, MEM, CONFIG, peers and
+ * DNS.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/show_tables.h"
+#include "io/dns.h"
+#include "pooling/registry.h"
+
+/* ---- SHOW VERSION ---- */
+
+static const struct rows_column version_columns[] = {
+	{ "version", COL_TEXT, "" },
+};
+
+static void
+run_version(struct order *q)
+{
+	rows_add(&q->rows, 0);
+	rows_textf(&q->rows, "PgBouncer %s (%s %s)", CONSOLE_SPEAKS,
+	    PACKAGE_NAME, PACKAGE_VERSION);
+	order_finish(q);
+}
+
+const struct show show_version = {
+	.name = "VERSION",
+	.readers = true,
+	.columns = version_columns,
+	.n_columns = ARRAY_LEN(version_columns),
+	.run = run_version,
+	.help = "The version of PgBouncer whose console this one follows, "
+		"since tools look for that text, and our own version.",
+};
+
+/* ---- SHOW STATE ---- */
+
+static const struct rows_column state_columns[] = {
+	{ "key", COL_TEXT, "active, paused or suspended." },
+	{ "value", COL_TEXT, "yes or no." },
+};
+
+static void
+put_state(struct rows *r, const char *key, bool value)
+{
+	rows_add(r, 0);
+	rows_text(r, key);
+	rows_text(r, value ? "yes" : "no");
+}
+
+static void
+run_state(struct order *q)
+{
+	bool paused = registry_is_paused(q->plane->hub->registry);
+
+	put_state(&q->rows, "active", !paused);
+	put_state(&q->rows, "paused", paused);
+	put_state(&q->rows, "suspended", false);
+	order_finish(q);
+}
+
+const struct show show_state = {
+	.name = "STATE",
+	.readers = true,
+	.columns = state_columns,
+	.n_columns = ARRAY_LEN(state_columns),
+	.run = run_state,
+	.help = "Whether the whole pooler is paused. A single database that "
+		"is paused does not show here; see SHOW DATABASES.",
+};
+
+/* ---- SHOW LISTS ---- */
+
+static const struct rows_column list_columns[] = {
+	{ "list", COL_TEXT, "" },
+	{ "items", COL_INT4, "" },
+};
+
+static void
+count_pool(void *arg, struct pool *p)
+{
+	(void)p;
+	++*(int64_t *)arg;
+}
+
+static void
+count_automatic(void *arg, struct database *d)
+{
+	*(int64_t *)arg += d->automatic;
+}
+
+static void
+put_count(struct rows *r, const char *name, int64_t n)
+{
+	rows_add(r, 0);
+	rows_text(r, name);
+	rows_int(r, n);
+}
+
+/* Users of auth_file that have a [users] line too count once. */
+static int64_t
+count_users(const struct config *cfg)
+{
+	int64_t n = (int64_t)cfg->n_users + 1;
+	size_t i;
+
+	for (i = 0; i < cfg->n_secrets; i++)
+		n += config_user(cfg, config_secret_user(cfg, i)) == NULL;
+	return n;
+}
+
+static int64_t
+count_clients(const struct hub *hub)
+{
+	int64_t n = hub->consoles;
+	int i;
+
+	for (i = 0; i < hub->n_workers; i++)
+		n += worker_load(hub->workers[i]);
+	return n;
+}
+
+static void
+run_lists(struct order *q)
+{
+	struct hub *hub = q->plane->hub;
+	struct rows *r = &q->rows;
+	int64_t pools = 1, databases = (int64_t)hub->cfg->n_databases + 1;
+
+	registry_each_pool(hub->registry, count_pool, &pools);
+	registry_each_database(hub->registry, count_automatic, &databases);
+	put_count(r, "databases", databases);
+	put_count(r, "users", count_users(hub->cfg));
+	put_count(r, "peers", (int64_t)hub->cfg->n_peers);
+	put_count(r, "pools", pools);
+	put_count(r, "peer_pools", 0);
+	put_count(r, "free_clients", 0);
+	put_count(r, "used_clients", count_clients(hub));
+	put_count(r, "login_clients", hub->logins);
+	put_count(r, "free_servers", 0);
+	put_count(r, "used_servers", registry_servers(hub->registry, NULL));
+	put_count(r, "dns_names", (int64_t)dns_count_names(hub->dns));
+	put_count(r, "dns_zones", 0);
+	put_count(r, "dns_queries", (int64_t)dns_count_pending(hub->dns));
+	put_count(r, "dns_pending", 0);
+	order_finish(q);
+}
+
+const struct show show_lists = {
+	.name = "LISTS",
+	.readers = true,
+	.columns = list_columns,
+	.n_columns = ARRAY_LEN(list_columns),
+	.run = run_lists,
+	.help = "How many there are of everything.",
+};
+
+/* ---- SHOW CONFIG ---- */
+
+static const struct rows_column config_columns[] = {
+	{ "key", COL_TEXT, "" },
+	{ "value", COL_TEXT, "" },
+	{ "default", COL_TEXT, "NULL if there is none." },
+	{ "changeable", COL_TEXT, "yes: SET and RELOAD change it." },
+};
+
+static void
+run_config(struct order *q)
+{
+	const struct config *cfg = q->plane->hub->cfg;
+	struct rows *r = &q->rows;
+	struct buf text = { 0 };
+	size_t i, n;
+	const struct option *o = config_options(SCOPE_GLOBAL, &n);
+
+	for (i = 0; i < n; i++) {
+		if (o[i].flags & (OPT_ALIAS | OPT_SECRET))
+			continue;
+		buf_reset(&text);
+		if (!config_value(cfg, i, &text))
+			break;
+		buf_append(&text, "", 1);
+		rows_add(r, 0);
+		rows_text(r, o[i].name);
+		rows_text(r, (const char *)buf_head(&text));
+		rows_text(r, o[i].def);
+		rows_text(r, o[i].flags & OPT_RELOAD ? "yes" : "no");
+	}
+	buf_free(&text);
+	rows_sort_text(r);
+	order_finish(q);
+}
+
+const struct show show_config = {
+	.name = "CONFIG",
+	.readers = true,
+	.columns = config_columns,
+	.n_columns = ARRAY_LEN(config_columns),
+	.run = run_config,
+	.help = "The settings in use; pooler.ini(5) explains them.",
+};
+
+/* ---- SHOW MEM ---- */
+
+static const struct rows_column mem_columns[] = {
+	{ "name", COL_TEXT, "Kind of object." },
+	{ "size", COL_INT4, "Bytes of one, as far as they are of fixed size." },
+	{ "used", COL_INT4, "How many there are." },
+	{ "free", COL_INT4, "How many are kept for later." },
+	{ "memtotal", COL_INT4, "Bytes of all of them." },
+};
+
+/* Buffers that no connection uses at the moment. */
+static void
+visit_mem(struct worker *w, struct rows *r)
+{
+	size_t bytes = keep_pool_bytes(loop_keeps(worker_loop(w)));
+
+	rows_add(r, 0);
+	rows_null(r);
+	rows_uint(r, bytes);
+}
+
+static void
+put_cache(struct rows *r, const char *name, size_t size, int64_t used)
+{
+	rows_add(r, 0);
+	rows_text(r, name);
+	rows_uint(r, size);
+	rows_int(r, used);
+	rows_int(r, 0);
+	rows_int(r, (int64_t)size * used);
+}
+
+static void
+put_buffers(struct rows *r, const struct rows *by_worker)
+{
+	int64_t bytes = 0;
+	size_t i;
+
+	for (i = 0; i < by_worker->n; i++)
+		bytes += strtoll(rows_cell(by_worker, i, 1), NULL, 10);
+	rows_add(r, 0);
+	rows_text(r, "iobuf_cache");
+	rows_int(r, 1);
+	rows_int(r, 0);
+	rows_int(r, bytes);
+	rows_int(r, bytes);
+}
+
+static void
+count_user(void *arg, struct user *u)
+{
+	(void)u;
+	++*(int64_t *)arg;
+}
+
+static void
+count_database(void *arg, struct database *d)
+{
+	(void)d;
+	++*(int64_t *)arg;
+}
+
+static void
+put_mem(struct order *q)
+{
+	struct hub *hub = q->plane->hub;
+	struct rows buffers = q->rows;
+	struct rows *r = &q->rows;
+	int64_t pools = 0, users = 0, databases = 0;
+
+	registry_each_pool(hub->registry, count_pool, &pools);
+	registry_each_user(hub->registry, count_user, &users);
+	registry_each_database(hub->registry, count_database, &databases);
+	rows_init(r, mem_columns, ARRAY_LEN(mem_columns));
+	put_cache(r, "user_cache", sizeof(struct user), users);
+	put_cache(r, "credentials_cache", 0, (int64_t)hub->cfg->n_secrets);
+	put_cache(r, "db_cache", sizeof(struct database), databases);
+	put_cache(r, "peer_cache", sizeof(struct peer_conf),
+	    (int64_t)hub->cfg->n_peers);
+	put_cache(r, "peer_pool_cache", 0, 0);
+	put_cache(r, "pool_cache", sizeof(struct pool), pools);
+	put_cache(r, "outstanding_request_cache", 0, 0);
+	put_cache(r, "server_cache", sizeof(struct server),
+	    registry_servers(hub->registry, NULL));
+	put_cache(r, "client_cache", worker_client_size(),
+	    count_clients(hub));
+	put_buffers(r, &buffers);
+	put_cache(r, "var_list_cache", 0, 0);
+	put_cache(r, "server_prepared_statement_cache", 0, 0);
+	rows_fini(&buffers);
+	order_finish(q);
+}
+
+static void
+run_mem(struct order *q)
+{
+	show_gather(q, visit_mem, put_mem);
+}
+
+const struct show show_mem = {
+	.name = "MEM",
+	.readers = true,
+	.columns = mem_columns,
+	.n_columns = ARRAY_LEN(mem_columns),
+	.run = run_mem,
+	.help = "Memory by kind of object. Objects are not cached; "
+		"buffers are, and iobuf_cache counts their bytes.",
+};
+
+/* ---- peers ---- */
+
+static const struct rows_column peer_columns[] = {
+	{ "peer_id", COL_INT4, "" },
+	{ "host", COL_TEXT, "" },
+	{ "port", COL_INT4, "" },
+	{ "pool_size", COL_INT4, "" },
+};
+
+static void
+run_peers(struct order *q)
+{
+	const struct config *cfg = q->plane->hub->cfg;
+	struct rows *r = &q->rows;
+	size_t i;
+
+	for (i = 0; i < cfg->n_peers; i++) {
+		const struct peer_conf *p = cfg->peers[i];
+
+		rows_add(r, 0);
+		rows_int(r, p->id);
+		rows_text(r, p->host);
+		rows_int(r, p->port);
+		rows_int(r, p->pool_size >= 0 ? p->pool_size
+					      : cfg->default_pool_size);
+	}
+	order_finish(q);
+}
+
+const struct show show_peers = {
+	.name = "PEERS",
+	.readers = true,
+	.columns = peer_columns,
+	.n_columns = ARRAY_LEN(peer_columns),
+	.run = run_peers,
+	.help = "The lines of [peers]. They have no effect in this version.",
+};
+
+static const struct rows_column peer_pool_columns[] = {
+	{ "peer_id", COL_INT4, "" },
+	{ "cl_active_cancel_req", COL_INT4, "" },
+	{ "cl_waiting_cancel_req", COL_INT4, "" },
+	{ "sv_active_cancel", COL_INT4, "" },
+	{ "sv_login", COL_INT4, "" },
+};
+
+const struct show show_peer_pools = {
+	.name = "PEER_POOLS",
+	.readers = true,
+	.columns = peer_pool_columns,
+	.n_columns = ARRAY_LEN(peer_pool_columns),
+	.run = order_finish,
+	.help = "Empty: cancel requests are not passed to peers in this "
+		"version.",
+};
+
+/* ---- DNS ---- */
+
+static const struct rows_column dns_host_columns[] = {
+	{ "hostname", COL_TEXT, "" },
+	{ "ttl", COL_INT8, "Seconds until it is looked up again." },
+	{ "addrs", COL_TEXT, "Its addresses, separated by commas." },
+};
+
+static void
+add_dns_host(void *arg, const char *name, usec_t ttl_us,
+    const struct addr *addrs, size_t n)
+{
+	struct rows *r = arg;
+	struct buf list = { 0 };
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		char text[ADDR_TEXT];
+
+		addr_host(&addrs[i], text, sizeof(text));
+		buf_printf(&list, "%s%s", i > 0 ? "," : "", text);
+	}
+	buf_append(&list, "", 1);
+	rows_add(r, 0);
+	rows_text(r, name);
+	rows_int(r, ttl_us / USEC_PER_SEC);
+	rows_text(r, (const char *)buf_head(&list));
+	buf_free(&list);
+}
+
+static void
+run_dns_hosts(struct order *q)
+{
+	dns_each(q->plane->hub->dns, add_dns_host, &q->rows);
+	rows_sort_text(&q->rows);
+	order_finish(q);
+}
+
+const struct show show_dns_hosts = {
+	.name = "DNS_HOSTS",
+	.readers = true,
+	.columns = dns_host_columns,
+	.n_columns = ARRAY_LEN(dns_host_columns),
+	.run = run_dns_hosts,
+	.help = "Host names that have been looked up.",
+};
+
+static const struct rows_column dns_zone_columns[] = {
+	{ "zonename", COL_TEXT, "" },
+	{ "serial", COL_INT8, "" },
+	{ "count", COL_INT4, "" },
+};
+
+const struct show show_dns_zones = {
+	.name = "DNS_ZONES",
+	.readers = true,
+	.columns = dns_zone_columns,
+	.n_columns = ARRAY_LEN(dns_zone_columns),
+	.run = order_finish,
+	.help = "Empty: zones are not watched in this version.",
+};
