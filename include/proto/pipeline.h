@@ -23,10 +23,11 @@
  * - When COPY fails, nobody can tell whether the server had read a Sync that
  *   was sent before the end of the stream (and ignored it) or reads it now
  *   (and answers it): COPY into a view fails before it reads anything, bad
- *   data after. Such a Sync stays in the queue with a doubt. The doubt ends
- *   when all answers have come, or when one comes that belongs further back.
- *   Until then the server is not idle; pipeline_is_doubtful() says that what
- *   is left may never come.
+ *   data after. Such a Sync stays in the queue with a doubt: from then on the
+ *   queue holds what is owed and maybe more, never less. The doubt ends when
+ *   the queue runs empty, because all answers have come, or one that belongs
+ *   to its end. Until then the server is not idle; pipeline_is_doubtful()
+ *   says that what is left may never come.
  * - An extended batch whose messages have all been answered, but whose Sync
  *   has not been sent (Parse + Flush), holds the server: a portal or an
  *   implicit transaction may be open.
@@ -76,7 +77,8 @@ struct pipeline {
 	bool copy_stream; /* the client has not ended its COPY stream */
 	bool open; /* an extended batch without its Sync as yet */
 	bool doomed; /* the server has said farewell */
-	uint32_t doubt; /* ReadyForQuery in the queue that may never come */
+	bool in_doubt; /* more may stand in the queue than is owed */
+	uint32_t doubt; /* about so many ReadyForQuery more */
 	bool own_error; /* an ErrorResponse answered an own entry since
 			 * pipeline_own_sent() */
 	uint8_t inline_ring[PIPELINE_INLINE];
@@ -105,6 +107,9 @@ bool pipeline_is_settled(const struct pipeline *p);
  * unless it wants to go on with this very server, hand its answers on and
  * close the server. */
 bool pipeline_is_doubtful(const struct pipeline *p);
+/* The last thing sent was part of an extended batch: without a Sync nothing
+ * of it will take effect, and no ReadyForQuery comes. */
+bool pipeline_wants_sync(const struct pipeline *p);
 /* The oldest entry is our own. */
 bool pipeline_own_turn(const struct pipeline *p);
 bool pipeline_is_full(const struct pipeline *p);

@@ -177,6 +177,7 @@ drop(struct pipeline *p, uint32_t n)
 	if (p->count > 0)
 		return;
 	/* Every answer that could come has come. */
+	p->in_doubt = false;
 	p->doubt = 0;
 	p->head = 0;
 	if (UNLIKELY(p->ring != NULL)) {
@@ -265,36 +266,32 @@ verdict_of(uint8_t e)
 }
 
 /*
- * A message came that the oldest entry cannot have caused. If there is a
- * doubt this settles it: the ReadyForQuery that ends the oldest group was
- * never to come. True if there is something to compare with again.
+ * In doubt the queue may hold more than is owed, always at its front. So when
+ * a message comes that the oldest entry cannot have caused, the first one
+ * that can is the earliest place where the server can be, and what stands
+ * before it will never be answered.
  */
 static bool
-settle_doubt(struct pipeline *p)
+realign(struct pipeline *p, uint32_t kinds)
 {
-	uint32_t end;
+	uint32_t i, to = find(p, kinds);
 
-	if (p->doubt == 0)
+	if (!p->in_doubt || to == p->count)
 		return false;
-	end = find(p, OWES_READY);
-	if (end == p->count)
-		return false;
-	p->doubt--;
-	p->failed = false;
-	drop(p, end + 1);
-	return p->count > 0;
+	for (i = 0; i < to && p->doubt > 0; i++)
+		p->doubt -= (kind_bit(entry(p, i)) & OWES_READY) != 0;
+	drop(p, to);
+	return true;
 }
 
 /* False when the message fits nothing that is owed. */
 static inline bool
 fits(struct pipeline *p, uint32_t kinds)
 {
-	if (p->count == 0)
+	if (UNLIKELY(p->count == 0 || p->failed))
 		return false;
-	while (UNLIKELY(p->failed || (kind_bit(entry(p, 0)) & kinds) == 0))
-		if (!settle_doubt(p))
-			return false;
-	return true;
+	return LIKELY((kind_bit(entry(p, 0)) & kinds) != 0) ||
+	    realign(p, kinds);
 }
 
 static enum pipe_verdict
@@ -366,22 +363,45 @@ got_error(struct pipeline *p)
 	if (p->copy_in) {
 		find_stream_end(p, &syncs);
 		p->doubt += syncs;
+		p->in_doubt = p->in_doubt || syncs > 0;
 		p->copy_in = false;
 	}
 	if ((head & OWN) != 0)
 		p->own_error = true;
 	if ((kind_bit(head) & EXTENDED) == 0)
 		return verdict_of(head);
-	p->failed = true;
+	/* In doubt this may be another's error; see ready_entry(). */
+	p->failed = !p->in_doubt;
 	/* The batch is whose Sync ends it. */
 	sync = find(p, BIT(SYNC));
 	return sync < p->count ? verdict_of(entry(p, sync)) : PIPE_FORWARD;
 }
 
+/*
+ * The entry that a ReadyForQuery answers, or count. In doubt it is the first
+ * that owes one, which is never too far: a Query behind an error stays, though
+ * it may have been skipped, and then its Sync has nothing to come either.
+ */
+static uint32_t
+ready_entry(struct pipeline *p)
+{
+	uint32_t i;
+
+	if (LIKELY(!p->failed && !p->in_doubt))
+		return (kind_bit(entry(p, 0)) & OWES_READY) != 0 ? 0 :
+		    p->count;
+	if (!p->in_doubt)
+		return find(p, BIT(SYNC));
+	i = find(p, OWES_READY);
+	if (i > 0 && i < p->count && (entry(p, i) & KIND) != SYNC)
+		p->doubt++;
+	return i;
+}
+
 static enum pipe_verdict
 got_ready(struct pipeline *p, uint8_t status)
 {
-	uint32_t last = 0;
+	uint32_t last;
 	uint8_t e;
 
 	if (UNLIKELY(status != 'I' && status != 'T' && status != 'E'))
@@ -392,14 +412,8 @@ got_ready(struct pipeline *p, uint8_t status)
 		p->status = status;
 		return PIPE_SWALLOW;
 	}
-	if (UNLIKELY(p->copy_in))
-		return PIPE_BAD;
-	if (UNLIKELY(p->failed)) {
-		/* Skipped, whatever it was, a Query too. */
-		last = find(p, BIT(SYNC));
-		if (last == p->count)
-			return PIPE_BAD;
-	} else if (UNLIKELY(!fits(p, OWES_READY)))
+	last = ready_entry(p);
+	if (UNLIKELY(last == p->count || p->copy_in))
 		return PIPE_BAD;
 	e = entry(p, last);
 	p->failed = false;
@@ -454,13 +468,27 @@ pipeline_is_doubtful(const struct pipeline *p)
 {
 	uint32_t i, ready = 0;
 
-	if (p->doubt == 0 || p->copy_in || p->open || p->failed)
+	if (!p->in_doubt || p->copy_in || p->open)
 		return false;
 	for (i = 0; i < p->count; i++) {
 		if ((kind_bit(entry(p, i)) & OWES_READY) != 0)
 			ready++;
 	}
 	return ready <= p->doubt;
+}
+
+bool
+pipeline_wants_sync(const struct pipeline *p)
+{
+	uint32_t i;
+
+	for (i = p->count; i > 0; i--) {
+		uint32_t bit = kind_bit(entry(p, i - 1));
+
+		if ((bit & BIT(MARK)) == 0)
+			return (bit & EXTENDED) != 0;
+	}
+	return p->open;
 }
 
 bool

@@ -1,6 +1,11 @@
 # Unit tests: one Check program per pure module, linked with libpure.a alone.
 # Each is test/unit/NAME.c, and its name stands here.
 unit_tests =
+EXTRA_DIST += test/unit/unit.h
+
+# base/ and proto/
+unit_tests += test/unit/test_base test/unit/test_wire test/unit/test_msg \
+	test/unit/test_pipeline test/unit/test_param
 
 # policy/
 unit_tests += test/unit/test_ini test/unit/test_option \
