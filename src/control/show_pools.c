@@ -91,6 +91,7 @@ add_pool(void *arg, struct pool *p)
 {
 	struct order *q = arg;
 	struct hub *hub = q->plane->hub;
+	const struct pool_settings *set = p->set;
 	struct pool_counts c = { 0 };
 	struct counters ignored;
 
@@ -98,9 +99,9 @@ add_pool(void *arg, struct pool *p)
 	rows_add(&q->rows, 0);
 	rows_text(&q->rows, p->db->name);
 	rows_text(&q->rows, p->user_name);
-	put_pool(&q->rows, &c, pool_mode_name(p->set.mode),
+	put_pool(&q->rows, &c, pool_mode_name(set->mode),
 	    balance_of(hub->cfg, p->db->name));
-	rows_int(&q->rows, p->set.size);
+	rows_int(&q->rows, set->size);
 }
 
 static void
