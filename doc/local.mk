@@ -1,7 +1,7 @@
 # Manual pages and documents.
 dist_man_MANS += doc/pooler.1
 # The example goes beside the documents and never over anybody's own file.
-dist_doc_DATA += README etc/pooler.ini
+dist_doc_DATA += README doc/architecture.md etc/pooler.ini
 
 # What is printed from the table of options. The results are kept in the tree,
 # so that nobody needs to run this to read them; `make docs` renews them and
