@@ -79,8 +79,8 @@ cluster_available(void)
 	if (env != NULL) {
 		snprintf(bindir, sizeof(bindir), "%s", env);
 	} else if (glob("/usr/lib/postgresql/*/bin", 0, NULL, &g) == 0) {
-		snprintf(
-		    bindir, sizeof(bindir), "%s", g.gl_pathv[g.gl_pathc - 1]);
+		snprintf(bindir, sizeof(bindir), "%s",
+		    g.gl_pathv[g.gl_pathc - 1]);
 		globfree(&g);
 	} else {
 		return false;
@@ -171,8 +171,8 @@ cluster_create(void)
 		if (i == 5)
 			fx_die("PostgreSQL does not start in %s", datadir);
 	}
-	info = fx_format(
-	    "host=%s port=%d user=postgres dbname=postgres", socketdir, port);
+	info = fx_format("host=%s port=%d user=postgres dbname=postgres",
+	    socketdir, port);
 	conn = PQconnectdb(info);
 	free(info);
 	must(conn, roles);
@@ -201,6 +201,10 @@ cluster_ensure_up(void)
 {
 	if (!is_up())
 		pg_start();
+	/* Backends that the killed pooler of the last test left behind. */
+	pg_exec("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+		"WHERE backend_type = 'client backend' AND "
+		"usename <> 'postgres'");
 }
 
 void

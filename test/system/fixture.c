@@ -378,8 +378,8 @@ test_end(void)
 }
 
 void
-fx_add_loop(
-    Suite *suite, const char *name, const TTest *test, int seconds, int n)
+fx_add_loop(Suite *suite, const char *name, const TTest *test, int seconds,
+    int n)
 {
 	TCase *tc = tcase_create(name);
 

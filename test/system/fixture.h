@@ -50,8 +50,8 @@ int fx_main(Suite *suite);
 void fx_add(Suite *suite, const char *name, const TTest *test, int seconds);
 #define FX_ADD(suite, name, seconds) fx_add(suite, #name, name, seconds)
 /* The same, n times with _i = 0 .. n-1. */
-void fx_add_loop(
-    Suite *suite, const char *name, const TTest *test, int seconds, int n);
+void fx_add_loop(Suite *suite, const char *name, const TTest *test, int seconds,
+    int n);
 #define FX_ADD_LOOP(suite, name, seconds, n) \
 	fx_add_loop(suite, #name, name, seconds, n)
 
@@ -152,8 +152,10 @@ long pooler_rss_kb(const struct pooler *p);
 /* The file under test; and whether it is not ours (a PgBouncer). */
 const char *pooler_bin(void);
 bool pooler_is_foreign(void);
-/* Writes the ini of a pooler without starting it; for tests of start-up. */
+/* Writes the ini of a pooler without starting it; and starts that, waits
+ * until it listens, and makes it the current one. */
 struct pooler *pooler_prepare(const char *fmt, ...) FX_PRINTF(1, 2);
+void pooler_launch(struct pooler *p);
 bool pooler_is_up(const struct pooler *p);
 
 /* --- libpq clients ----------------------------------------------------- */
@@ -174,6 +176,9 @@ PostgresPollingStatusType client_poll(PGconn *c, int ms);
 const char *sql_text(PGconn *c, const char *fmt, ...) FX_PRINTF(2, 3);
 long sql_int(PGconn *c, const char *fmt, ...) FX_PRINTF(2, 3);
 void sql_ok(PGconn *c, const char *fmt, ...) FX_PRINTF(2, 3);
+/* Runs it and gives the last result, or the first that is an error: PQexec()
+ * would hand out "connection lost" in place of a server's last words. */
+PGresult *sql_exec(PGconn *c, const char *sql);
 /* SQL that must fail with this SQLSTATE (NULL: any) and these words. */
 void sql_fails(PGconn *c, const char *sql, const char *state, const char *text);
 

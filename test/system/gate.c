@@ -190,8 +190,8 @@ prepare(const char *text)
 	char dir[sizeof(p->dir)];
 
 	ck_assert_msg(n_poolers <= MAX_POOLERS, "too many poolers");
-	snprintf(
-	    dir, sizeof(dir), "%s/p%d-%d", fx_dir(), (int)getpid(), n_poolers);
+	snprintf(dir, sizeof(dir), "%s/p%d-%d", fx_dir(), (int)getpid(),
+	    n_poolers);
 	memcpy(p->dir, dir, sizeof(dir));
 	snprintf(p->ini, sizeof(p->ini), "%s/pooler.ini", dir);
 	snprintf(p->log, sizeof(p->log), "%s/pooler.log", dir);
@@ -247,12 +247,13 @@ pooler_is_up(const struct pooler *p)
 	return up;
 }
 
-static void
-launch(struct pooler *p)
+void
+pooler_launch(struct pooler *p)
 {
 	char *argv[] = { (char *)pooler_bin(), p->ini, NULL };
 	int64_t until = fx_now_ms() + fx_scaled(10000);
 
+	pooler_use(p);
 	p->pid = fx_spawn(p->log, pooler_is_foreign(), argv);
 	while (!pooler_is_up(p)) {
 		int rc = fx_wait_exit(p->pid, 0);
@@ -261,8 +262,8 @@ launch(struct pooler *p)
 			char *log = pooler_log(p);
 
 			p->pid = rc >= 0 ? 0 : p->pid;
-			ck_abort_msg(
-			    "pooler did not start (status %d):\n%s", rc, log);
+			ck_abort_msg("pooler did not start (status %d):\n%s",
+			    rc, log);
 		}
 		fx_pause_ms(3);
 	}
@@ -277,9 +278,8 @@ pooler_start(const char *fmt, ...)
 	va_start(ap, fmt);
 	text = fx_vformat(fmt, ap);
 	va_end(ap);
-	pooler_use(prepare(text));
+	pooler_launch(prepare(text));
 	free(text);
-	launch(current);
 	return current;
 }
 
@@ -325,8 +325,8 @@ pooler_stop(struct pooler *p)
 		rc = fx_wait_exit(p->pid, 10000);
 	}
 	check_sanitizers(p);
-	ck_assert_msg(
-	    rc == 0 || pooler_is_foreign(), "pooler ended with status %d", rc);
+	ck_assert_msg(rc == 0 || pooler_is_foreign(),
+	    "pooler ended with status %d", rc);
 	p->pid = 0;
 }
 

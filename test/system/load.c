@@ -111,9 +111,9 @@ load_start(const struct load_plan *plan)
 		struct worker *w = &l->workers[i];
 
 		w->load = l;
-		w->conninfo = plan->n_conninfos > 0
-		    ? plan->conninfos[i % plan->n_conninfos]
-		    : "";
+		w->conninfo = plan->n_conninfos > 0 ?
+		    plan->conninfos[i % plan->n_conninfos] :
+		    "";
 		ck_assert_int_eq(pthread_create(&w->thread, &attr, work, w), 0);
 	}
 	pthread_attr_destroy(&attr);

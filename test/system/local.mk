@@ -4,10 +4,15 @@
 # where `make check` runs them; POOLER_BIN names another one.
 system_lib = test/system/libfixture.a
 system_tests = \
+	test/system/test_auth \
 	test/system/test_bounds \
+	test/system/test_cancel \
 	test/system/test_copy \
+	test/system/test_down \
+	test/system/test_gone \
 	test/system/test_modes \
 	test/system/test_params \
+	test/system/test_timeouts \
 	test/system/test_wire
 
 if HAVE_LIBPQ
@@ -18,6 +23,8 @@ endif
 
 test_system_libfixture_a_SOURCES = \
 	test/system/cluster.c \
+	test/system/fakepg.c \
+	test/system/fakepg.h \
 	test/system/fixture.c \
 	test/system/fixture.h \
 	test/system/gate.c \
@@ -32,8 +39,13 @@ test_system_libfixture_a_SOURCES = \
 
 system_libs = $(system_lib) $(LIBPQ_LIBS) $(CHECK_LIBS)
 
+test_system_test_auth_LDADD = $(system_libs)
 test_system_test_bounds_LDADD = $(system_libs)
+test_system_test_cancel_LDADD = $(system_libs)
 test_system_test_copy_LDADD = $(system_libs)
+test_system_test_down_LDADD = $(system_libs)
+test_system_test_gone_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
 test_system_test_params_LDADD = $(system_libs)
+test_system_test_timeouts_LDADD = $(system_libs)
 test_system_test_wire_LDADD = $(system_libs)

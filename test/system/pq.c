@@ -289,16 +289,24 @@ result_fails(PGresult *r, const char *state, const char *text)
 	    "expected the error \"%s\", got: %s", text,
 	    PQresultErrorMessage(r));
 	if (state != NULL && !pooler_is_foreign())
-		ck_assert_msg(
-		    strcmp(error_field(r, PG_DIAG_SQLSTATE), state) == 0,
+		ck_assert_msg(strcmp(error_field(r, PG_DIAG_SQLSTATE), state) ==
+			0,
 		    "expected SQLSTATE %s, got %s with: %s", state,
 		    error_field(r, PG_DIAG_SQLSTATE), PQresultErrorMessage(r));
+}
+
+PGresult *
+sql_exec(PGconn *c, const char *sql)
+{
+	if (PQsendQuery(c, sql) == 1)
+		return sql_result(c, 60000);
+	return PQmakeEmptyPGresult(c, PGRES_FATAL_ERROR);
 }
 
 void
 sql_fails(PGconn *c, const char *sql, const char *state, const char *text)
 {
-	PGresult *r = PQexec(c, sql);
+	PGresult *r = sql_exec(c, sql);
 
 	result_fails(r, state, text);
 	PQclear(r);
@@ -342,10 +350,14 @@ sql_result(PGconn *c, int ms)
 		r = PQgetResult(c);
 		if (r == NULL)
 			return last;
+		/* Behind the last words of a server, libpq adds a result
+		 * that says only that the connection is lost. */
+		if (last != NULL && PQresultStatus(last) == PGRES_FATAL_ERROR) {
+			PQclear(r);
+			return last;
+		}
 		PQclear(last);
 		last = r;
-		if (PQstatus(c) == CONNECTION_BAD)
-			return last;
 	}
 }
 

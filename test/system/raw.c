@@ -263,8 +263,8 @@ fill(struct raw *r, int ms)
 		r->cap = r->cap * 2 + 65536;
 		r->buf = realloc(r->buf, r->cap);
 	}
-	ck_assert_msg(
-	    poll(&p, 1, ms > 0 ? ms : 0) == 1, "nothing received in time");
+	ck_assert_msg(poll(&p, 1, ms > 0 ? ms : 0) == 1,
+	    "nothing received in time");
 	got = recv(r->fd, r->buf + r->n, r->cap - r->n, 0);
 	if (got <= 0)
 		return false;

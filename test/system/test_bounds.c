@@ -38,8 +38,8 @@ START_TEST (pool_size_holds_while_clients_come_and_go) {
 	struct load *l;
 	long max;
 
-	pooler_start(
-	    "default_pool_size = 5\nworker_threads = %d\n", workers[_i]);
+	pooler_start("default_pool_size = 5\nworker_threads = %d\n",
+	    workers[_i]);
 	s = sampler_start("true");
 	l = load_start(&plan);
 	run_until(l, 1500, 15000);
@@ -91,9 +91,9 @@ START_TEST (pool_size_holds_while_servers_are_replaced) {
 END_TEST
 
 START_TEST (pool_size_holds_while_servers_are_killed) {
-	struct load_plan plan = {
-		.clients = 20, .may_fail = true, .sql = "SELECT pg_sleep(0.002)"
-	};
+	struct load_plan plan = { .clients = 20,
+		.may_fail = true,
+		.sql = "SELECT pg_sleep(0.002)" };
 	struct sampler *s;
 	struct load *l;
 
@@ -256,8 +256,8 @@ START_TEST (reserve_pool_opens_after_its_timeout) {
 	sql_result_ok(c[1], 5000);
 	sql_send(c[2], "BEGIN");
 	sql_result_ok(c[2], 5000);
-	ck_assert(pooler_logged(
-	    pooler_current(), "taking connection from reserve_pool"));
+	ck_assert(pooler_logged(pooler_current(),
+	    "taking connection from reserve_pool"));
 	sql_send(c[3], "BEGIN");
 	WAIT_UNTIL(show("POOLS", "database=app", "cl_waiting") == 1, 5000);
 	/* Longer than the timeout: there is no fourth server. */
@@ -380,8 +380,8 @@ START_TEST (sixty_four_clients_share_five_servers_fairly) {
 	struct load *l;
 	long start[64], least = -1, sum = 0;
 
-	pooler_start(
-	    "default_pool_size = 5\nworker_threads = %d\n", workers[_i]);
+	pooler_start("default_pool_size = 5\nworker_threads = %d\n",
+	    workers[_i]);
 	l = load_start(&plan);
 	run_until(l, 500, 10000);
 	for (int i = 0; i < 64; i++)
@@ -405,12 +405,12 @@ main(void)
 {
 	Suite *s = suite_create("bounds");
 
-	FX_ADD_LOOP(
-	    s, pool_size_holds_while_clients_come_and_go, 40, N_WORKERS);
-	FX_ADD_LOOP(
-	    s, pool_size_holds_when_clients_leave_in_the_middle, 40, N_WORKERS);
-	FX_ADD_LOOP(
-	    s, pool_size_holds_while_servers_are_replaced, 40, N_WORKERS);
+	FX_ADD_LOOP(s, pool_size_holds_while_clients_come_and_go, 40,
+	    N_WORKERS);
+	FX_ADD_LOOP(s, pool_size_holds_when_clients_leave_in_the_middle, 40,
+	    N_WORKERS);
+	FX_ADD_LOOP(s, pool_size_holds_while_servers_are_replaced, 40,
+	    N_WORKERS);
 	FX_ADD_LOOP(s, pool_size_holds_while_servers_are_killed, 60, N_WORKERS);
 	FX_ADD_LOOP(s, session_mode_keeps_the_bound_too, 40, N_WORKERS);
 	FX_ADD_LOOP(s, database_bound_holds_over_four_users, 40, N_WORKERS);
@@ -425,7 +425,7 @@ main(void)
 	FX_ADD(s, lower_pool_size_closes_surplus_idle_servers, 20);
 	FX_ADD(s, max_client_conn_refuses_with_the_reason, 20);
 	FX_ADD(s, client_limits_per_database_and_user, 20);
-	FX_ADD_LOOP(
-	    s, sixty_four_clients_share_five_servers_fairly, 50, N_WORKERS);
+	FX_ADD_LOOP(s, sixty_four_clients_share_five_servers_fairly, 50,
+	    N_WORKERS);
 	return fx_main(s);
 }

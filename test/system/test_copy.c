@@ -41,8 +41,8 @@ copy_start(PGconn *c, const char *sql, ExecStatusType status)
 {
 	PGresult *r = PQexec(c, sql);
 
-	ck_assert_msg(
-	    PQresultStatus(r) == status, "%s: %s", sql, PQerrorMessage(c));
+	ck_assert_msg(PQresultStatus(r) == status, "%s: %s", sql,
+	    PQerrorMessage(c));
 	PQclear(r);
 }
 
@@ -128,8 +128,8 @@ END_TEST
 START_TEST (copy_refused_by_the_server) {
 	PGconn *c = begin();
 
-	sql_fails(
-	    c, "COPY no_such_table FROM STDIN", "42P01", "does not exist");
+	sql_fails(c, "COPY no_such_table FROM STDIN", "42P01",
+	    "does not exist");
 	sql_fails(c, "COPY no_such_table TO STDOUT", "42P01", "does not exist");
 	finish(c);
 }

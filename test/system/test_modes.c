@@ -47,10 +47,12 @@ START_TEST (session_mode_resets_before_the_next_client) {
 	ck_assert_int_eq(sql_int(c, BACKEND), pid);
 	sql_fails(c, "SELECT * FROM t", "42P01", "does not exist");
 	ck_assert_str_ne(sql_text(c, "SHOW work_mem"), "12345kB");
-	ck_assert_int_eq(
-	    sql_int(c, "SELECT count(*) FROM pg_prepared_statements"), 0);
-	ck_assert_int_eq(
-	    sql_int(c, "SELECT count(*) FROM pg_listening_channels()"), 0);
+	ck_assert_int_eq(sql_int(c,
+			     "SELECT count(*) FROM pg_prepared_statements"),
+	    0);
+	ck_assert_int_eq(sql_int(c,
+			     "SELECT count(*) FROM pg_listening_channels()"),
+	    0);
 	ck_assert_int_eq(sql_int(c,
 			     "SELECT count(*) FROM pg_locks "
 			     "WHERE locktype = 'advisory'"),
@@ -189,11 +191,11 @@ START_TEST (statement_mode_refuses_a_transaction_block) {
 	b = client_open(" ");
 	sql_ok(a, "SELECT 1");
 	sql_ok(b, "BEGIN; SELECT 1; COMMIT");
-	r = PQexec(a, "BEGIN");
+	r = sql_exec(a, "BEGIN");
 	if (PQresultStatus(r) == PGRES_COMMAND_OK) {
 		/* The answer to BEGIN itself may come before. */
 		PQclear(r);
-		r = PQexec(a, "SELECT 1");
+		r = sql_exec(a, "SELECT 1");
 	}
 	ck_assert_int_eq(PQresultStatus(r), PGRES_FATAL_ERROR);
 	PQclear(r);
@@ -237,8 +239,8 @@ START_TEST (pool_mode_of_a_database_overrides_the_global_one) {
 	sql_ok(a, "SELECT 1");
 	sql_send(b, "SELECT 1");
 	WAIT_UNTIL(show("POOLS", "database=sess", "cl_waiting") == 1, 5000);
-	ck_assert_str_eq(
-	    show_text("POOLS", "database=sess", "pool_mode"), "session");
+	ck_assert_str_eq(show_text("POOLS", "database=sess", "pool_mode"),
+	    "session");
 	PQfinish(a);
 	sql_result_ok(b, 5000);
 	PQfinish(b);
@@ -307,8 +309,8 @@ START_TEST (waiting_clients_are_served_in_order) {
 	sql_ok(holder, "BEGIN");
 	for (int i = 0; i < 8; i++) {
 		sql_send(c[i], "SELECT nextval('turn')");
-		WAIT_UNTIL(
-		    show("POOLS", "database=app", "cl_waiting") == i + 1, 5000);
+		WAIT_UNTIL(show("POOLS", "database=app", "cl_waiting") == i + 1,
+		    5000);
 	}
 	sql_ok(holder, "COMMIT");
 	for (int i = 0; i < 8; i++) {
@@ -395,8 +397,8 @@ main(void)
 	FX_ADD(s, server_reset_query_always_resets_in_every_mode, 20);
 	FX_ADD(s, failing_reset_query_closes_the_server, 20);
 	FX_ADD(s, statement_mode_refuses_a_transaction_block, 20);
-	FX_ADD(
-	    s, statement_mode_gives_the_server_back_after_each_statement, 20);
+	FX_ADD(s, statement_mode_gives_the_server_back_after_each_statement,
+	    20);
 	FX_ADD(s, pool_mode_of_a_database_overrides_the_global_one, 20);
 	FX_ADD(s, idle_servers_are_taken_last_in_first_out, 20);
 	FX_ADD(s, round_robin_takes_each_idle_server_in_turn, 20);

@@ -34,14 +34,14 @@ START_TEST (parameters_follow_their_clients) {
 		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 			const char *name = cases[i].name;
 
-			ck_assert_str_eq(
-			    sql_text(a, "SHOW %s", name), cases[i].a);
-			ck_assert_str_eq(
-			    sql_text(b, "SHOW %s", name), cases[i].b);
-			ck_assert_str_eq(
-			    PQparameterStatus(a, name), cases[i].a);
-			ck_assert_str_eq(
-			    PQparameterStatus(b, name), cases[i].b);
+			ck_assert_str_eq(sql_text(a, "SHOW %s", name),
+			    cases[i].a);
+			ck_assert_str_eq(sql_text(b, "SHOW %s", name),
+			    cases[i].b);
+			ck_assert_str_eq(PQparameterStatus(a, name),
+			    cases[i].a);
+			ck_assert_str_eq(PQparameterStatus(b, name),
+			    cases[i].b);
 		}
 	PQfinish(a);
 	PQfinish(b);
@@ -57,8 +57,8 @@ START_TEST (startup_parameters_are_applied) {
 			"TimeZone=Asia/Tokyo --intervalstyle=iso_8601'");
 	b = client_open("application_name=other");
 	for (int i = 0; i < 2; i++) {
-		ck_assert_str_eq(
-		    sql_text(a, "SHOW application_name"), "my app");
+		ck_assert_str_eq(sql_text(a, "SHOW application_name"),
+		    "my app");
 		ck_assert_str_eq(sql_text(a, "SHOW client_encoding"), "LATIN1");
 		ck_assert_str_eq(sql_text(a, "SHOW DateStyle"), "German, DMY");
 		ck_assert_str_eq(sql_text(a, "SHOW TimeZone"), "Asia/Tokyo");
@@ -103,8 +103,8 @@ START_TEST (awkward_values_are_quoted_and_replayed) {
 
 		sql_ok(a, "SET application_name = %s", quoted);
 		ck_assert_str_eq(sql_text(b, "SHOW application_name"), "b");
-		ck_assert_str_eq(
-		    sql_text(a, "SHOW application_name"), names[i]);
+		ck_assert_str_eq(sql_text(a, "SHOW application_name"),
+		    names[i]);
 		PQfreemem(quoted);
 	}
 	PQfinish(a);
@@ -160,7 +160,7 @@ START_TEST (impossible_value_closes_with_the_reason) {
 	PQfinish(a);
 	a = client_try("options='-c TimeZone=No/Such_Zone'");
 	if (PQstatus(a) == CONNECTION_OK) {
-		r = PQexec(a, "SELECT 1");
+		r = sql_exec(a, "SELECT 1");
 		ck_assert_int_eq(PQresultStatus(r), PGRES_FATAL_ERROR);
 		PQclear(r);
 	}

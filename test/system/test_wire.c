@@ -132,8 +132,8 @@ START_TEST (pipeline_of_many_queries_is_answered_in_order) {
 		ck_assert_ptr_null(PQgetResult(c));
 		if (i % 10 == 9) {
 			r = PQgetResult(c);
-			ck_assert_int_eq(
-			    PQresultStatus(r), PGRES_PIPELINE_SYNC);
+			ck_assert_int_eq(PQresultStatus(r),
+			    PGRES_PIPELINE_SYNC);
 			PQclear(r);
 		}
 	}
@@ -156,8 +156,8 @@ START_TEST (error_in_a_pipeline_skips_to_sync) {
 	PQenterPipelineMode(c);
 	for (int round = 0; round < 3; round++) {
 		for (int i = 0; i < 3; i++)
-			PQsendQueryParams(
-			    c, sql[i], 0, NULL, NULL, NULL, NULL, 0);
+			PQsendQueryParams(c, sql[i], 0, NULL, NULL, NULL, NULL,
+			    0);
 		PQpipelineSync(c);
 	}
 	for (int round = 0; round < 3; round++) {
@@ -202,8 +202,8 @@ START_TEST (clients_with_pipelines_share_one_server) {
 		for (int i = 0; i < 4; i++) {
 			r = PQgetResult(c[i]);
 			ck_assert_int_eq(PQresultStatus(r), PGRES_TUPLES_OK);
-			ck_assert_int_eq(
-			    atoi(PQgetvalue(r, 0, 0)), i * 1000 + n);
+			ck_assert_int_eq(atoi(PQgetvalue(r, 0, 0)),
+			    i * 1000 + n);
 			PQclear(r);
 			ck_assert_ptr_null(PQgetResult(c[i]));
 			PQclear(PQgetResult(c[i]));
@@ -377,8 +377,8 @@ START_TEST (notification_reaches_an_idle_listener_in_session_mode) {
 	other = client_open(" ");
 	sql_ok(listener, "LISTEN news");
 	sql_ok(other, "NOTIFY news, 'arrived'");
-	WAIT_UNTIL(
-	    (PQconsumeInput(listener), n = PQnotifies(listener)) != NULL, 5000);
+	WAIT_UNTIL((PQconsumeInput(listener), n = PQnotifies(listener)) != NULL,
+	    5000);
 	ck_assert_str_eq(n->relname, "news");
 	ck_assert_str_eq(n->extra, "arrived");
 	PQfreemem(n);
@@ -426,8 +426,8 @@ START_TEST (big_query_passes_with_bounded_memory) {
 	c = client_open(" ");
 	sql_ok(c, "SELECT repeat('x', 1000000)");
 	before = pooler_peak_kb(pooler_current());
-	r = PQexecParams(
-	    c, "SELECT length($1)", 1, NULL, values, NULL, NULL, 0);
+	r = PQexecParams(c, "SELECT length($1)", 1, NULL, values, NULL, NULL,
+	    0);
 	ck_assert_str_eq(PQgetvalue(r, 0, 0), "60000000");
 	PQclear(r);
 	grown = pooler_peak_kb(pooler_current()) - before;
