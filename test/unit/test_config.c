@@ -339,6 +339,8 @@ START_TEST(pool_size_follows_the_rule)
 		    "5 = 2 cores * 2 + 1 spindle (cores= of [databases])" },
 		{ QUIET "[databases]\nd = cores=2 max_db_connections=50", 5,
 		    50, "5 = 2 cores * 2 + 1 spindle (cores= of [databases])" },
+		{ QUIET "[databases]\nd = cores=2 max_db_connections=0", 5,
+		    5, "5 = 2 cores * 2 + 1 spindle (cores= of [databases])" },
 		{ QUIET "max_db_connections=40\n[databases]\nd = cores=2", 5,
 		    40, "5 = 2 cores * 2 + 1 spindle (cores= of [databases])" },
 		{ "[pgbouncer]\nauth_type=trust\ndefault_pool_size=auto\n"
