@@ -49,3 +49,5 @@ test_system_test_modes_LDADD = $(system_libs)
 test_system_test_params_LDADD = $(system_libs)
 test_system_test_timeouts_LDADD = $(system_libs)
 test_system_test_wire_LDADD = $(system_libs)
+
+include test/system/torture.mk
