@@ -65,8 +65,7 @@ struct dns *dns_new(struct loop *main_loop, const struct dns_settings *s,
 void dns_free(struct dns *d);
 /* RELOAD. Times hold for answers from now on. False when resolv_conf or
  * servers cannot be used; the old ones then stay. */
-bool dns_configure(struct dns *d, const struct dns_settings *s,
-    struct err *e);
+bool dns_configure(struct dns *d, const struct dns_settings *s, struct err *e);
 /* The query must stay put until answered() has run; there is no way to take
  * it back (the asker remembers that it no longer cares). */
 void dns_ask(struct dns *d, struct dns_query *q);

@@ -64,8 +64,8 @@ int
 bind_tcp(const struct addr *a, const struct config *c, struct err *e)
 {
 	char where[ADDR_TEXT];
-	int fd = socket(
-	    a->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	int fd = socket(a->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    IPPROTO_TCP);
 	int error;
 
 	if (fd != -1 && set_up_tcp(fd, a, c))
@@ -139,8 +139,8 @@ is_unlocked(const struct config *c, const char *path, struct err *e)
 
 /* Makes the name free: what is there must be a socket nobody listens on. */
 static bool
-remove_stale(
-    const struct sockaddr_un *un, socklen_t n, const char *path, struct err *e)
+remove_stale(const struct sockaddr_un *un, socklen_t n, const char *path,
+    struct err *e)
 {
 	struct stat st;
 	int fd, rc, error;
@@ -152,12 +152,12 @@ remove_stale(
 		    strerror(errno));
 	}
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(
-		    e, "58030", "\"%s\" exists and is no socket", path);
+		return err_set(e, "58030", "\"%s\" exists and is no socket",
+		    path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
-		return err_set(
-		    e, "58000", "could not make a socket: %s", strerror(errno));
+		return err_set(e, "58000", "could not make a socket: %s",
+		    strerror(errno));
 	rc = connect(fd, (const struct sockaddr *)un, n);
 	error = errno;
 	close(fd);
@@ -275,8 +275,8 @@ bind_unix(const struct config *c, struct bind_file *file, struct err *e)
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1) {
-		err_set(
-		    e, "58000", "could not make a socket: %s", strerror(errno));
+		err_set(e, "58000", "could not make a socket: %s",
+		    strerror(errno));
 		return -1;
 	}
 	if (set_up_unix(fd, &un, n, c, file, e))
@@ -295,6 +295,6 @@ bind_unix_remove(const struct bind_file *file)
 	    st.st_ino != file->ino)
 		return;
 	if (unlink(file->path) != 0)
-		log_warn(
-		    "could not remove \"%s\": %s", file->path, strerror(errno));
+		log_warn("could not remove \"%s\": %s", file->path,
+		    strerror(errno));
 }

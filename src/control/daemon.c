@@ -68,8 +68,8 @@ daemon_pid_alive(const char *path, pid_t *pid)
 static bool
 err_in_use(struct err *e, const char *path, pid_t pid)
 {
-	err_set(
-	    e, "55006", "pidfile '%s' exists, another instance running?", path);
+	err_set(e, "55006", "pidfile '%s' exists, another instance running?",
+	    path);
 	if (pid != 0)
 		err_detail(e, "process %ld is alive", (long)pid);
 	else
@@ -154,8 +154,8 @@ daemon_remove_pidfile(const char *path)
 	if (fd == -1)
 		return;
 	if (read_pid(fd) == getpid() && unlink(path) != 0)
-		log_warn(
-		    "could not remove pidfile '%s': %s", path, strerror(errno));
+		log_warn("could not remove pidfile '%s': %s", path,
+		    strerror(errno));
 	close(fd);
 }
 
@@ -322,8 +322,8 @@ daemon_drop_root(const char *user, struct err *e)
 static uint64_t
 expected_servers(const struct config *c, const struct database_conf *db)
 {
-	uint64_t users =
-	    *db->user != '\0' || c->n_secrets == 0 ? 1 : c->n_secrets;
+	uint64_t users = *db->user != '\0' || c->n_secrets == 0 ? 1 :
+								  c->n_secrets;
 	uint64_t size = (uint64_t)config_pool_size(c, db, db->user);
 	uint64_t most = (uint64_t)config_max_db_connections(c, db);
 	uint64_t n;
@@ -388,9 +388,9 @@ daemon_raise_nofile(const struct config *c)
 		 "max_client_conn: %d, max expected fd use: %llu",
 	    soft, hard, c->max_client_conn, (unsigned long long)expected);
 	if (lim.rlim_cur != RLIM_INFINITY && expected > lim.rlim_cur)
-		log_warn(
-		    "max expected fd use %llu exceeds the limit of open "
-		    "files %s; raise it (ulimit -n, LimitNOFILE=) or lower "
-		    "max_client_conn",
+		log_warn("max expected fd use %llu exceeds the limit of open "
+			 "files %s; raise it (ulimit -n, LimitNOFILE=) or "
+			 "lower "
+			 "max_client_conn",
 		    (unsigned long long)expected, soft);
 }

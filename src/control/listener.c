@@ -31,7 +31,7 @@ struct listener {
 	listener_accepted_fn *accepted;
 	void *arg;
 	struct tcp_tuning tuning;
-	LIST_HEAD(, port) ports;
+	LIST_HEAD(port_list, port) ports;
 	struct bind_file file; /* path "" without a Unix socket */
 	bool paused; /* the owner wants it */
 	bool resting; /* descriptors ran out */
@@ -302,8 +302,8 @@ static bool
 err_nowhere(const struct err *first, struct err *e)
 {
 	if (err_is_set(first)) {
-		err_set(
-		    e, first->sqlstate, "nowhere to listen on: %s", first->msg);
+		err_set(e, first->sqlstate, "nowhere to listen on: %s",
+		    first->msg);
 		err_hint(e, "%s", first->hint);
 	} else {
 		err_set(e, "22023", "nowhere to listen on");

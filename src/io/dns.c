@@ -61,8 +61,8 @@ post_answer(struct dns_query *q)
 
 /* Each run of one family is turned by itself. */
 static void
-copy_rotated(
-    struct dns_query *q, const struct addr *addrs, size_t n, unsigned turn)
+copy_rotated(struct dns_query *q, const struct addr *addrs, size_t n,
+    unsigned turn)
 {
 	size_t start = 0;
 
@@ -125,8 +125,8 @@ log_change(const struct name *n, const struct resolver_answer *a)
 		return;
 	if (a->verdict == RESOLVER_FAILED && n->n_addrs > 0)
 		addition = ", going on with the last addresses";
-	log_warn(
-	    "DNS lookup of \"%s\" failed: %s%s", n->text, a->why, addition);
+	log_warn("DNS lookup of \"%s\" failed: %s%s", n->text, a->why,
+	    addition);
 }
 
 static usec_t
@@ -344,8 +344,8 @@ dns_each(const struct dns *d,
 struct dns *
 dns_new(struct loop *main_loop, const struct dns_settings *s, struct err *e)
 {
-	struct resolver *r =
-	    resolver_new(main_loop, s->resolv_conf, s->servers, e);
+	struct resolver *r = resolver_new(main_loop, s->resolv_conf, s->servers,
+	    e);
 	struct dns *d;
 
 	if (r == NULL)

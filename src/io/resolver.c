@@ -37,7 +37,7 @@ struct channel {
 	struct loop *loop;
 	ares_channel ares;
 	struct timer timer; /* c-ares' own retries */
-	LIST_HEAD(, channel_socket) sockets;
+	LIST_HEAD(channel_sockets, channel_socket) sockets;
 	size_t open; /* questions c-ares has not answered */
 	bool retired; /* goes when open is 0 */
 	struct task grave;
@@ -49,7 +49,7 @@ struct resolver {
 	char *servers; /* NULL = those of conf */
 	struct file_stamp stamp;
 	struct channel *current;
-	LIST_HEAD(, channel) channels;
+	LIST_HEAD(channel_list, channel) channels;
 };
 
 /* A question. It belongs to c-ares, and is freed by its callback; the asker
@@ -177,8 +177,8 @@ channel_setup(struct channel *ch, const char *conf, const char *servers)
 }
 
 static struct channel *
-channel_new(
-    struct resolver *r, const char *conf, const char *servers, struct err *e)
+channel_new(struct resolver *r, const char *conf, const char *servers,
+    struct err *e)
 {
 	struct channel *ch = xcalloc(1, sizeof(*ch));
 	int rc;
@@ -263,8 +263,8 @@ stamp_eq(const struct file_stamp *a, const struct file_stamp *b)
 }
 
 static bool
-replace_channel(
-    struct resolver *r, const char *conf, const char *servers, struct err *e)
+replace_channel(struct resolver *r, const char *conf, const char *servers,
+    struct err *e)
 {
 	struct channel *ch = channel_new(r, conf, servers, e);
 
@@ -403,8 +403,8 @@ on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *ai)
 			.n = n,
 		};
 	else
-		a = meaning_of(
-		    status == ARES_SUCCESS ? ARES_ENODATA : status, timeouts);
+		a = meaning_of(status == ARES_SUCCESS ? ARES_ENODATA : status,
+		    timeouts);
 	tell(lk, &a);
 	timer_fini(&lk->deadline);
 	free(lk);
@@ -430,8 +430,8 @@ resolver_ask(struct resolver *r, const char *name,
 	lk->done = done;
 	lk->owner = owner;
 	timer_init(&lk->deadline, on_deadline);
-	timer_set(
-	    r->loop, &lk->deadline, loop_now(r->loop) + RESOLVER_DEADLINE_US);
+	timer_set(r->loop, &lk->deadline,
+	    loop_now(r->loop) + RESOLVER_DEADLINE_US);
 	ch->open++;
 	ares_getaddrinfo(ch->ares, name, NULL, &hints, on_answer, lk);
 	channel_rearm(ch);
@@ -463,8 +463,8 @@ resolver_configure(struct resolver *r, const char *resolv_conf,
 }
 
 struct resolver *
-resolver_new(
-    struct loop *l, const char *resolv_conf, const char *servers, struct err *e)
+resolver_new(struct loop *l, const char *resolv_conf, const char *servers,
+    struct err *e)
 {
 	struct resolver *r;
 

@@ -57,7 +57,7 @@ write_file(const char *path, const char *text)
 	ck_assert_int_eq(rename(temp, path), 0);
 }
 
-/* Free a moment ago; both UDP and TCP are asked for by dnsmasq itself. */
+/* Free a moment ago, for TCP and for UDP: dnsmasq takes both. */
 static int
 free_port(void)
 {
@@ -66,11 +66,19 @@ free_port(void)
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	socklen_t n = sizeof(in);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int tcp, udp, rc;
 
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, n), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&in, &n), 0);
-	close(fd);
+	do {
+		in.sin_port = 0;
+		tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		ck_assert_int_eq(bind(tcp, (struct sockaddr *)&in, n), 0);
+		ck_assert_int_eq(getsockname(tcp, (struct sockaddr *)&in, &n),
+		    0);
+		rc = bind(udp, (struct sockaddr *)&in, n);
+		close(tcp);
+		close(udp);
+	} while (rc != 0);
 	return ntohs(in.sin_port);
 }
 

@@ -233,8 +233,8 @@ START_TEST (parent_ends_well_once_the_daemon_is_ready) {
 	ck_assert_msg(daemon_fork(&link, &e), "%s", e.msg);
 	if (!link.is_parent) {
 		said[0] = getpid() != parent ? 'y' : 'n';
-		said[1] =
-		    getsid(0) != getpid() && getpgrp() != getpid() ? 'y' : 'n';
+		said[1] = getsid(0) != getpid() && getpgrp() != getpid() ? 'y' :
+									   'n';
 		said[2] = is_null(0) && is_null(1) ? 'y' : 'n';
 		said[3] = !is_null(2) ? 'y' : 'n';
 		daemon_ready(&link);
@@ -410,8 +410,8 @@ daemon_suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, pidfile_holds_our_pid);
 	tcase_add_test(tc, no_pidfile_is_fine);
-	tcase_add_loop_test(
-	    tc, pidfile_without_a_pid_is_in_use, 0, (int)ARRAY_LEN(unreadable));
+	tcase_add_loop_test(tc, pidfile_without_a_pid_is_in_use, 0,
+	    (int)ARRAY_LEN(unreadable));
 	tcase_add_test(tc, pidfile_of_a_live_process_is_in_use_and_stays);
 	tcase_add_test(tc, pidfile_of_a_dead_process_is_replaced);
 	tcase_add_test(tc, pidfile_with_our_own_pid_is_stale);

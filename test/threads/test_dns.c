@@ -264,8 +264,8 @@ START_TEST (many_silent_servers_are_cut_short_by_the_deadline) {
 		int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
 		ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, n), 0);
-		ck_assert_int_eq(
-		    getsockname(fd, (struct sockaddr *)&in, &n), 0);
+		ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&in, &n),
+		    0);
 		snprintf(servers + strlen(servers),
 		    sizeof(servers) - strlen(servers), "%s127.0.0.1:%d",
 		    i > 0 ? "," : "", ntohs(in.sin_port));
@@ -297,8 +297,8 @@ START_TEST (question_open_at_the_end_is_answered) {
 	dns_free(dns);
 	unanswered = 1;
 	wait_answers();
-	assert_fails(
-	    &q, "could not look up host \"one.test\": look-up was given up");
+	assert_fails(&q,
+	    "could not look up host \"one.test\": look-up was given up");
 	dns = dns_new(loop, &s, &e);
 	ck_assert_ptr_nonnull(dns);
 }
@@ -323,8 +323,8 @@ START_TEST (missing_name_is_kept_too) {
 	ask_one(&q, "nobody.test");
 	dnsmasq_stop(&server);
 	ask_one(&q, "nobody.test");
-	assert_fails(
-	    &q, "could not look up host \"nobody.test\": no such host");
+	assert_fails(&q,
+	    "could not look up host \"nobody.test\": no such host");
 	ck_assert_uint_eq(dns_count_names(dns), 1);
 }
 END_TEST
