@@ -125,7 +125,7 @@ take_command(struct scan *s, struct command *out)
 	if (!take_word(s, out->verb, sizeof(out->verb)))
 		return false;
 	if (at_end(s))
-		return true;
+		return strcasecmp(out->verb, "set") != 0;
 	/* `SHOWpools` is one word, but `SHOW"pools"` would be two. */
 	if (!is_blank(s->p[-1]))
 		return false;

@@ -216,8 +216,9 @@ rows_describe(const struct rows_column *c, size_t n, struct rows_formats f,
 	writer_end(&w);
 }
 
-/* numeric_send(): groups of four decimal digits, the first one's weight, a
- * sign, and the digits behind the point, which are none here. */
+/* numeric_send(): groups of four decimal digits without those at the end that
+ * are zero, the first one's weight, a sign, and the count of digits behind the
+ * point, of which there are none here. */
 void
 rows_numeric(const char *decimal, struct buf *out)
 {
@@ -239,12 +240,15 @@ rows_numeric(const char *decimal, struct buf *out)
 			v = v * 10 + (unsigned)(*p++ - '0');
 		buf_append(&digits, (uint8_t[]){ v >> 8, v & 0xff }, 2);
 	}
-	head[1] = (uint8_t)groups;
+	while (digits.end > 0 && digits.data[digits.end - 1] == 0 &&
+	    digits.data[digits.end - 2] == 0)
+		digits.end -= 2;
+	head[1] = (uint8_t)(digits.end / 2);
 	head[3] = (uint8_t)(groups > 0 ? groups - 1 : 0);
 	head[4] = minus && groups > 0 ? 0x40 : 0;
 	buf_append(out, head, sizeof(head));
-	if (groups > 0)
-		buf_append(out, buf_head(&digits), buf_len(&digits));
+	if (digits.end > 0)
+		buf_append(out, digits.data, digits.end);
 	buf_free(&digits);
 }
 

@@ -191,7 +191,7 @@ add_database(struct order *q, const struct database_conf *d, const char *name)
 	rows_text(r, d->dbname[0] != '\0' ? d->dbname : name);
 	rows_text(r, or_null(d->user));
 	put_limits(r, hub->cfg, d);
-	rows_int(r, db != NULL ? registry_servers(reg, db) : 0);
+	rows_int(r, db != NULL ? quota_used(&db->servers) : 0);
 	rows_int(r, config_max_db_client_connections(hub->cfg, d));
 	rows_int(r, db != NULL ? db->clients : 0);
 	rows_int(r, db != NULL ? db->paused : registry_is_paused(reg));
