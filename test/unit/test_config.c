@@ -273,6 +273,8 @@ START_TEST(secrets_come_from_auth_file)
 	ck_assert_ptr_null(config_secret(c, "x", &known));
 	ck_assert(!known);
 	ck_assert_uint_eq(c->n_secrets, 2);
+	ck_assert_str_eq(config_secret_user(c, 0), "u");
+	ck_assert_str_eq(config_secret_user(c, 1), "v");
 	config_unref(c);
 }
 END_TEST
