@@ -2,9 +2,7 @@
  * show_conns: the tables that list connections, one row each: clients,
  * servers, sockets. Console sessions are clients too.
  */
-#include <stdio.h>
-#include <string.h>
-
+#include "control/listener.h"
 #include "control/show_tables.h"
 
 #define CONN_COLUMNS \
@@ -288,8 +286,8 @@ const struct show show_active_sockets = {
 /* ---- SHOW FDS ---- */
 
 static const struct rows_column fd_columns[] = {
-	{ "fd", COL_INT4, "Always NULL." },
-	{ "task", COL_TEXT, "client or server." },
+	{ "fd", COL_INT4, "NULL but for those of the pooler." },
+	{ "task", COL_TEXT, "pooler (a listening socket), client or server." },
 	{ "user", COL_TEXT, "" },
 	{ "database", COL_TEXT, "" },
 	{ "addr", COL_TEXT, "" },
@@ -328,9 +326,30 @@ visit_fds(struct worker *w, struct rows *r)
 }
 
 static void
+add_listening(void *arg, int fd, const struct addr *addr, const char *where)
+{
+	struct rows *r = arg;
+
+	(void)where;
+	rows_add(r, 0);
+	rows_int(r, fd);
+	rows_text(r, "pooler");
+	rows_null(r);
+	rows_null(r);
+	put_addr(r, addr);
+}
+
+static void
+add_listeners(struct order *q)
+{
+	listener_each(q->plane->listener, add_listening, &q->rows);
+	finish_sorted(q);
+}
+
+static void
 run_fds(struct order *q)
 {
-	show_gather(q, visit_fds, order_finish);
+	show_gather(q, visit_fds, add_listeners);
 }
 
 const struct show show_fds = {
