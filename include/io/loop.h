@@ -42,14 +42,14 @@ void loop_run(struct loop *l);
 /* Any thread. */
 void loop_stop(struct loop *l);
 struct event_base *loop_base(struct loop *l);
-/* The time of this turn (monotonic), read once when events arrive. */
-usec_t loop_now(const struct loop *l);
+/* The time of this turn (monotonic), read when it is first asked for. */
+usec_t loop_now(struct loop *l);
 /* Where kept bytes of this loop's streams come from. */
 struct keep_pool *loop_keeps(struct loop *l);
 /* Whether the calling thread may touch the loop. */
 bool loop_is_mine(const struct loop *l);
 #define LOOP_OWNED(l) assert(loop_is_mine(l))
-/* Turns so far, and the longest one in microseconds. */
+/* Turns so far. */
 uint64_t loop_turns(const struct loop *l);
 
 /* ---- timers ---- */

@@ -22,12 +22,12 @@
 #ifndef IO_STREAM_H
 #define IO_STREAM_H
 
-#include <sys/socket.h>
-#include <sys/uio.h>
+#include <sys/types.h>
 
 #include <event2/event_struct.h>
 
 #include "base/base.h"
+#include "io/addr.h"
 #include "io/keep.h"
 #include "io/loop.h"
 
@@ -47,6 +47,7 @@ struct stream {
 	int err; /* errno */
 	struct loop *loop;
 	const struct stream_ops *ops;
+	void *user; /* the owner's */
 	struct keep out; /* unsent */
 	usec_t stuck_us; /* since when out has not shrunk; 0 = empty */
 	struct event ev_read;
@@ -81,6 +82,10 @@ stream_unsent(const struct stream *s)
 	return keep_len(&s->out);
 }
 
+/* Nothing more will be sent: ends the sending side once nothing is unsent;
+ * call it again when writable() says so. */
+void stream_shutdown(struct stream *s);
+
 void stream_pause(struct stream *s);
 void stream_resume(struct stream *s);
 /* Have readable() called this turn, as if bytes had come. */
@@ -88,26 +93,5 @@ void stream_wake(struct stream *s);
 
 void stream_detach(struct stream *s);
 void stream_attach(struct stream *s, struct loop *l);
-
-/* ---- socket addresses, small enough for 100,000 clients ---- */
-struct addr {
-	uint8_t family; /* AF_INET, AF_INET6, AF_UNIX, 0 = unknown */
-	uint16_t port; /* host order; Unix: 0 */
-	uint32_t pid; /* Unix: the peer's, if known */
-	uint8_t ip[16];
-};
-void addr_from_sockaddr(struct addr *a, const struct sockaddr *sa);
-/* Fills ss for connect(); AF_INET and AF_INET6 only. */
-socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ss);
-/* A numeric address; false for a name. */
-bool addr_parse(struct addr *a, const char *text, uint16_t port);
-bool addr_eq(const struct addr *a, const struct addr *b);
-/* "10.0.0.7", "::1", "unix": what SHOW prints in its addr columns. */
-void addr_host(const struct addr *a, char *out, size_t cap);
-/* "10.0.0.7:5123", "[::1]:5123", "unix(1234)": what log lines print. */
-void addr_text(const struct addr *a, char *out, size_t cap);
-#define ADDR_TEXT 64
-void addr_of_peer(struct addr *a, int fd);
-void addr_of_socket(struct addr *a, int fd);
 
 #endif

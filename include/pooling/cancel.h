@@ -23,22 +23,32 @@ struct cancel_call {
 	struct mail mail;
 	struct cancel_keys *keys;
 	uint8_t key[CANCEL_KEY];
-	/* Runs on the owner's loop, when the request has been dealt with or
-	 * nobody has the key; then the caller may close and free. */
+	/* Runs on reply_to, when the request has been dealt with or nobody
+	 * has the key; then the caller may close and free. */
 	void (*over)(struct cancel_call *c);
 	struct loop *reply_to;
+	void *owner; /* the caller's */
+};
+
+/* Embedded in whoever has a key. */
+struct cancel_entry {
+	struct cancel_entry *next;
+	uint8_t key[CANCEL_KEY];
+	bool listed;
+	struct loop *loop;
+	/* A CancelRequest with this key has come; runs on loop. Must see to it
+	 * that cancel_call_over() is called, now or later. */
+	void (*called)(struct cancel_entry *e, struct cancel_call *c);
 };
 
 struct cancel_keys *cancel_keys_new(void);
 void cancel_keys_free(struct cancel_keys *k);
-/* Makes a key for an owner that lives on loop l; called() runs there when a
- * CancelRequest with this key comes, unless the key has been removed by then.
- * called() must see to it that cancel_call_over() is called. */
-void cancel_key_add(struct cancel_keys *k, uint8_t key[CANCEL_KEY],
-    struct loop *l, void (*called)(void *owner, struct cancel_call *c),
-    void *owner);
-/* On the owner's loop. */
-void cancel_key_remove(struct cancel_keys *k, const uint8_t key[CANCEL_KEY]);
+/* Makes a key for an owner that lives on loop l. */
+void cancel_key_add(struct cancel_keys *k, struct cancel_entry *e,
+    struct loop *l,
+    void (*called)(struct cancel_entry *e, struct cancel_call *c));
+/* On the owner's loop; called() does not come any more. */
+void cancel_key_remove(struct cancel_keys *k, struct cancel_entry *e);
 /* Sends c to the owner of c->key. c must stay put until over(). */
 void cancel_call(struct cancel_keys *k, struct cancel_call *c);
 void cancel_call_over(struct cancel_call *c);

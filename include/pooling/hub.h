@@ -17,6 +17,7 @@ struct worker;
 struct registry;
 struct cancel_keys;
 struct handover;
+struct server_list;
 
 /* One per process. Fields are set before the workers start and then left
  * alone, but for the atomics and cfg. */
@@ -28,6 +29,8 @@ struct hub {
 	struct worker **workers;
 	struct loop **loops; /* of the workers */
 	int n_workers;
+	/* Servers by the worker they are on, touched by that worker alone. */
+	struct server_list *servers;
 	uint8_t mock_seed[32];
 	struct config *cfg; /* the main thread's reference */
 

@@ -83,8 +83,11 @@ TAILQ_HEAD(waiter_list, waiter);
 
 enum acquire { ACQUIRE_GOT, ACQUIRE_QUEUED, ACQUIRE_FAILED };
 
-/* Limits and times as they apply to this pool; refreshed at RELOAD. */
+/* Limits and times as they apply to this pool. Immutable: RELOAD makes a new
+ * one, and the old ones live as long as the pool, so that they can be read
+ * without its lock. */
 struct pool_settings {
+	struct pool_settings *older;
 	enum pool_mode mode;
 	int size; /* 0 = no limit */
 	int min_size;
@@ -120,12 +123,14 @@ struct pool_side {
 struct pool_down {
 	bool down; /* the last attempt failed */
 	bool refused; /* ... by a plain refusal */
-	bool told; /* waiters have been failed: server_down_after is over */
-	usec_t since_us; /* first failure with no usable server */
-	usec_t last_start_us; /* when the attempt that failed last was begun */
-	usec_t next_us; /* no attempt before this */
+	usec_t since_us; /* first failure with no usable server; 0 = none */
+	usec_t last_us; /* when the last attempt failed */
+	usec_t next_us; /* no attempt before this, unless somebody comes */
 	usec_t backoff_us;
 	int attempts;
+	/* Since when there has been an attempt without a TCP connection; 0 =
+	 * none is under way. */
+	usec_t dialing_us;
 	struct fault *fault;
 };
 
@@ -147,7 +152,7 @@ struct pool {
 	struct database *db;
 	struct user *user;
 	char *user_name;
-	struct pool_settings set;
+	_Atomic(struct pool_settings *) set;
 	struct server_target *target;
 	struct welcome *welcome;
 	uint64_t generation; /* servers of an older one are closed */
@@ -158,6 +163,7 @@ struct pool {
 	int total; /* all that count against the bounds */
 	int opening; /* decided, server not made yet */
 	int n_waiting;
+	bool claims; /* it has left a claim with a quota */
 	_Atomic int n_idle; /* hint for eviction */
 	_Atomic int n_clients;
 	_Atomic int n_cancels;
@@ -172,6 +178,8 @@ struct pool {
 	uint64_t reuses, opens, steals, handovers, evictions;
 	int home; /* the worker that runs the timer */
 	struct timer timer;
+	usec_t timer_us; /* what it is set to; 0 = not */
+	bool timer_held; /* it is set, and holds a reference */
 	struct mail tick;
 	bool tick_posted;
 	TAILQ_ENTRY(pool) link; /* the registry's */
@@ -184,8 +192,11 @@ void pool_unref(struct pool *p);
 
 /* Takes over settings and target (with their references and memory). A target
  * that differs in where or as whom begins a new generation. */
-void pool_configure(struct pool *p, const struct pool_settings *set,
+void pool_configure(struct pool *p, struct pool_settings *set,
     struct server_target *target);
+
+/* Keys that a login has just proven, for the pool's own user. */
+void pool_set_keys(struct pool *p, const struct scram_keys *keys);
 
 /* ---- worker threads; w->worker names the calling one ---- */
 enum acquire pool_acquire(struct pool *p, struct waiter *w, usec_t now,
@@ -220,6 +231,8 @@ void pool_read(struct pool *p, usec_t now, struct pool_counts *out,
     struct counters *stats);
 /* Servers that hold up PAUSE: linked, tested, draining. */
 int pool_busy(struct pool *p);
+/* Lets those with claims on q try again, as long as it has room. */
+void pool_wake_claims(struct quota *q);
 /* A slot in one of its quotas, or time, may allow it to open a server. */
 void pool_pump(struct pool *p);
 

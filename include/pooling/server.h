@@ -29,10 +29,10 @@
 
 #include "base/base.h"
 #include "base/err.h"
-#include "io/dns.h"
 #include "io/loop.h"
 #include "io/stream.h"
 #include "pooling/stats.h"
+#include "pooling/target.h"
 #include "proto/auth.h"
 #include "proto/param.h"
 #include "proto/pipeline.h"
@@ -55,50 +55,15 @@ const char *server_state_show(enum server_state st);
 /* The name in logs. */
 const char *server_state_name(enum server_state st);
 
-/* Where and as whom to log in. Immutable, counted, shared by the servers of a
- * pool; a changed configuration makes a new one. */
-struct server_target {
-	_Atomic int refs;
-	char *database; /* the name clients use, for messages */
-	char *host; /* "" = unix_socket_dir; "/..." or "@..." = directory */
-	int port;
-	char *dbname;
-	char *user;
-	char *secret; /* of any kind, NULL if there is none */
-	struct scram_keys keys; /* pass-through */
-	bool has_keys;
-	char *connect_query; /* "" = none */
-	/* name, value, ..., NULL: put into the StartupMessage */
-	char **startup;
-	struct param_names *names;
-	char *unix_socket_dir;
-	usec_t connect_timeout_us;
-	bool log_connections;
-	struct dns *dns;
-	/* cancel connections of this pool at once */
-	_Atomic int cancels;
-	int max_cancels;
-	usec_t cancel_wait_us;
-};
-struct server_target *target_ref(struct server_target *t);
-void target_unref(struct server_target *t);
-
-/* What the first server of a pool said at login; every later client's welcome
- * is made from it. Immutable, counted. */
-struct welcome {
-	_Atomic int refs;
-	struct param_set *params; /* the tracked ones */
-	size_t n; /* bytes of ParameterStatus messages, untracked ones */
-	uint8_t bytes[];
-};
-struct welcome *welcome_ref(struct welcome *w);
-void welcome_unref(struct welcome *w);
-
 struct server;
+struct quota;
 
 /* All on the server's thread. None may free the server; it is freed at the
  * end of the turn after gone(). */
 struct server_owner {
+	/* Wants to be in state st: the owner does its counting and calls
+	 * server_move(). */
+	void (*enter)(struct server *s, enum server_state st);
 	/* Logged in; state is SV_LOGIN until the owner moves it. */
 	void (*ready)(struct server *s);
 	/* Connect or login failed: what, whether a retry may help (the peer
@@ -125,7 +90,9 @@ struct server {
 	void *relay; /* while active; opaque here */
 	struct loop *loop;
 	int worker; /* index of the worker it is on, or moves to */
-	enum server_state state;
+	/* Written under the pool's lock; its own thread reads it without,
+	 * and asks again under the lock before it acts on SV_IDLE. */
+	_Atomic(enum server_state) state;
 	uint64_t id;
 	uint64_t generation; /* of the pool when it was begun */
 	struct server_target *target;
@@ -133,55 +100,75 @@ struct server {
 	struct param_set *params;
 	struct keep in; /* start of a message not yet whole */
 	uint32_t skip; /* bytes left of a message that is streamed past */
+	uint32_t skip_out; /* bytes that a message sent to it still lacks */
 	uint32_t pid;
 	uint8_t key[256];
 	uint16_t key_n;
+	char *host; /* of the target's list */
 	struct addr addr; /* the peer's */
+	struct addr local;
 	usec_t born_us; /* connect begun */
-	usec_t ready_us; /* logged in */
+	usec_t born_wall_us;
 	usec_t idle_us; /* idle since */
 	usec_t lifetime_us; /* with its jitter; 0 = none */
 	usec_t request_us; /* when the current query began */
-	usec_t deadline_us; /* see server_set_deadline() */
+	usec_t cancel_at_us; /* draining: cancel then; 0 = never */
+	usec_t deadline_us; /* draining: give up then; 0 = never */
 	int cancels; /* cancel connections in flight at it */
 	bool cancel_dirty; /* one of them did not end cleanly */
 	bool dirty; /* reset before the next client */
-	bool ever_used;
-	bool close_flag; /* set by the pool: close when it can be */
-	bool intent_close; /* while migrating: it ended under way */
+	bool intent_close; /* MIGRATING: to be closed on arrival */
 	bool eof; /* the socket has ended */
-	bool started; /* SHOW may list it */
+	bool strict; /* TESTED: an SQL error means it is not usable */
+	bool rolled_back; /* DRAINING: ROLLBACK has been sent */
+	bool inbound; /* counted as on its way to `worker` */
+	bool ever_used;
+	bool testing_reset; /* TESTED: by the reset query */
+	int from; /* MIGRATING: the worker it leaves */
+	struct quota *evicted_for; /* closed for the sake of another pool */
 	struct login_state *login; /* until logged in */
 	struct welcome *welcome; /* made during login, for the pool to take */
-	int job; /* enum server_job, inside server.c */
 	struct timer timer;
 	struct task bury;
-	struct task wake;
 	struct mail mail;
 	TAILQ_ENTRY(server) entry; /* the pool's idle list */
 	TAILQ_ENTRY(server) all; /* the worker's list */
+	bool listed; /* ... it stands there */
 	const char *close_reason;
 	struct counters counters; /* not yet added to the pool's */
 };
 
-/* Begins to connect; the answer is ready() or failed(). */
+/* Not connected yet. Takes over no reference. */
 struct server *server_new(struct server_target *t,
     const struct server_owner *owner, void *pool, uint64_t id);
+/* Begins to connect; the answer is ready() or failed(). */
 void server_start(struct server *s, struct loop *l);
+/* A server that was never started, or has gone. */
+void server_free(struct server *s);
 
-/* The only writer of state. */
-void server_enter(struct server *s, enum server_state st);
+static inline enum server_state
+server_state(const struct server *s)
+{
+	return atomic_load_explicit(&s->state, memory_order_relaxed);
+}
 
-/* Runs `sql` and swallows the answer; settled() tells. */
-void server_run(struct server *s, const char *sql, usec_t timeout_us);
-/* Its client has gone: let what it sent end (cancelled after grace unless it
- * may be a COMMIT), roll back, settled(). */
-void server_drain(struct server *s, usec_t grace_us, bool cancel,
-    bool may_commit, usec_t deadline_us);
-/* Sends a cancel request for what runs now; settled() comes, if the server is
- * SV_CANCELING, when the last one has ended. */
+/* Sets the state, if the move is a legal one. For the owner. */
+void server_move(struct server *s, enum server_state st);
+
+/* Takes the stream's events again (after a relay had them). */
+void server_listen(struct server *s);
+/* TESTED: runs `sql` and swallows the answer; settled() tells. strict: an SQL
+ * error counts as failure (reset), else only a dead connection does (check). */
+void server_run(struct server *s, const char *sql, bool strict,
+    usec_t timeout_us);
+/* DRAINING: its client has gone: let what it sent end (cancelled at
+ * cancel_at_us), roll back, settled(). */
+void server_drain(struct server *s, usec_t cancel_at_us, usec_t deadline_us);
+/* Sends a cancel request for what runs now. done() may be NULL. A server that
+ * is CANCELING gets settled() when the last one has ended. */
 void server_cancel(struct server *s, void (*done)(void *arg), void *arg);
-/* Ends it: orderly, as described above. reason goes to the log. Idempotent. */
+/* Ends it: orderly, as described above. reason is a literal; it goes to the
+ * log. Idempotent. */
 void server_retire(struct server *s, const char *reason);
 
 /* Between loops; only while nothing is unsent. */
@@ -191,10 +178,10 @@ void server_arrive(struct server *s, struct loop *l);
 /* While idle: expired() at deadline_us; 0 = never. */
 void server_set_deadline(struct server *s, usec_t deadline_us);
 
-/* Takes up a ParameterStatus. */
-void server_parameter(struct server *s, const char *name, const char *value);
+/* Takes up a ParameterStatus; the index of a tracked one, else -1. */
+int server_parameter(struct server *s, struct span body);
 /* For logs: "S-17: db/user@host:port". */
-#define SERVER_LABEL 240
+#define SERVER_LABEL 300
 void server_label(const struct server *s, char out[SERVER_LABEL]);
 
 #endif

@@ -81,5 +81,7 @@ void worker_kill_database(struct worker *w, struct database *db,
     const struct err *e);
 /* Clients of any kind on this worker, logins included (any). */
 int worker_load(const struct worker *w);
+/* Bytes of a client object, for SHOW MEM (any). */
+size_t worker_client_size(void);
 
 #endif

@@ -3,6 +3,7 @@ libpure_a_SOURCES += \
 	src/policy/config_impl.h \
 	include/policy/ini.h src/policy/ini.c \
 	include/policy/option.h src/policy/option.c \
+	include/policy/ledger.h src/policy/ledger.c \
 	include/policy/userlist.h src/policy/userlist.c \
 	include/policy/config.h src/policy/config.c \
 	src/policy/config_ask.c src/policy/config_env.c \

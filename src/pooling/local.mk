@@ -1,1 +1,18 @@
 # Files of pooling/.
+
+pooler_core_sources += \
+	include/pooling/hub.h \
+	include/pooling/stats.h src/pooling/stats.c \
+	include/pooling/quota.h src/pooling/quota.c \
+	include/pooling/cancel.h src/pooling/cancel.c \
+	include/pooling/target.h src/pooling/target.c \
+	include/pooling/canceler.h src/pooling/canceler.c \
+	include/pooling/server.h src/pooling/server.c \
+	include/pooling/server_login.h src/pooling/server_login.c \
+	include/pooling/pool.h src/pooling/pool.c src/pooling/pool_private.h \
+	src/pooling/pool_admin.c src/pooling/pool_open.c \
+	include/pooling/registry.h src/pooling/registry.c \
+	include/pooling/login.h src/pooling/login.c \
+	include/pooling/relay.h src/pooling/relay.c \
+	include/pooling/client.h src/pooling/client.c \
+	include/pooling/worker.h src/pooling/worker.c

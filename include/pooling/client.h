@@ -1,0 +1,108 @@
+/*
+ * client: one client connection, from accept to close.
+ *
+ *   startup -> login -> [greet] -> idle <-> waiting -> active -> idle
+ *      |          |                   any -> closing -> closed
+ *      '-> cancel '-> (the console: moved to the main thread)
+ *
+ * startup: nothing or part of the first packet is here. login: the password
+ * exchange. greet: proven, and waits for the pool's welcome. idle: logged in,
+ * without a server. waiting: in its pool's queue. active: linked to a server by
+ * a relay. closing: the last words are being sent.
+ *
+ * client_enter() is the only writer of the state.
+ *
+ * Thread: its worker's, for ever.
+ */
+#ifndef POOLING_CLIENT_H
+#define POOLING_CLIENT_H
+
+#include <sys/queue.h>
+
+#include "base/base.h"
+#include "base/err.h"
+#include "io/stream.h"
+#include "pooling/cancel.h"
+#include "pooling/hub.h"
+#include "pooling/login.h"
+#include "pooling/pool.h"
+#include "pooling/registry.h"
+#include "pooling/relay.h"
+
+enum client_state {
+	CL_STARTUP,
+	CL_LOGIN,
+	CL_GREET,
+	CL_IDLE,
+	CL_WAITING,
+	CL_ACTIVE,
+	CL_CANCEL,
+	CL_CLOSING,
+	CL_CLOSED,
+	CL_STATES
+};
+
+TAILQ_HEAD(client_list, client);
+
+/* What the clients of one worker share. */
+struct client_home {
+	struct hub *hub;
+	struct loop *loop;
+	int worker;
+	struct config *cfg;
+	struct relay_pool *relays;
+	struct client_list clients; /* logged in */
+	struct client_list logins; /* not yet, oldest first */
+	_Atomic int load; /* connections of any kind */
+};
+
+struct client {
+	struct stream stream;
+	struct client_home *home;
+	enum client_state state;
+	bool is_unix;
+	bool counted; /* against max_client_conn */
+	bool login_listed; /* counted in hub->logins */
+	bool gone; /* it has sent all it will */
+	bool skip_sync; /* its messages are dropped up to a Sync */
+	bool told; /* closing: it was sent an error */
+	bool notified; /* of being queued */
+	uint32_t skip; /* bytes of a message to drop */
+	uint64_t id;
+	struct pool *pool;
+	struct database *db;
+	struct user *user; /* the login name's record */
+	struct param_set *params;
+	struct relay *relay;
+	struct login *login;
+	struct keep held;
+	struct waiter waiter;
+	struct cancel_entry cancel;
+	struct cancel_call *call; /* CL_CANCEL */
+	struct timer timer;
+	struct addr peer;
+	usec_t connect_us;
+	usec_t connect_wall_us;
+	usec_t request_us;
+	usec_t query_wait_us; /* effective timeouts */
+	usec_t idle_timeout_us;
+	usec_t notify_us;
+	struct task bury;
+	TAILQ_ENTRY(client) link;
+};
+
+/* Takes over fd. */
+void client_new(struct client_home *h, int fd, const struct addr *peer,
+    bool is_unix);
+/* Sends FATAL e and closes. */
+void client_kill(struct client *c, const struct err *e);
+/* At the end of everything: no words, no waiting. */
+void client_drop(struct client *c);
+/* Takes over what a new snapshot says. */
+void client_refresh(struct client *c, const struct config *cfg);
+const char *client_state_show(const struct client *c);
+const char *client_state_socket(const struct client *c);
+#define CLIENT_LABEL 300
+void client_label(const struct client *c, char out[CLIENT_LABEL]);
+
+#endif

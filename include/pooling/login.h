@@ -1,0 +1,66 @@
+/*
+ * login: a client from its first byte to "proven": the first packets
+ * (SSLRequest, GSSENCRequest, StartupMessage; 55.2.1), limits, the password
+ * exchange, and who it is. An engine: bytes in, bytes out; the client owns the
+ * socket.
+ *
+ * Nothing a stranger sent has an effect before the proof: an unknown user or
+ * database goes through the same exchange and fails at its end, with the same
+ * words.
+ *
+ * Thread: the client's. It holds a reference to one configuration snapshot.
+ */
+#ifndef POOLING_LOGIN_H
+#define POOLING_LOGIN_H
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "io/addr.h"
+#include "policy/config.h"
+#include "pooling/hub.h"
+#include "proto/param.h"
+#include "proto/scram.h"
+
+struct login;
+
+enum login_step {
+	LOGIN_MORE, /* feed it more */
+	LOGIN_PROVEN, /* see login_result() */
+	LOGIN_CANCEL, /* a CancelRequest: see login_cancel_key() */
+	LOGIN_FAILED, /* tell the client e, FATAL, and close */
+	LOGIN_CLOSE, /* close without a word */
+};
+
+struct login *login_new(struct hub *hub, struct config *cfg,
+    const struct addr *peer, uint32_t peer_uid, bool is_unix);
+void login_free(struct login *l);
+/* Eats whole packets at the start of in (*used bytes); what it has to say is
+ * put at the end of out. */
+enum login_step login_feed(struct login *l, struct span in, size_t *used,
+    struct buf *out, struct err *e);
+/* The client has sent its StartupMessage. */
+bool login_has_started(const struct login *l);
+/* It counts against max_client_conn: whoever ends it takes one off. */
+bool login_is_counted(const struct login *l);
+struct span login_cancel_key(const struct login *l);
+
+/* Good as long as the login is. Names are known, at least as claimed, from the
+ * StartupMessage on. */
+struct login_result {
+	const char *user; /* NULL before the StartupMessage */
+	const char *database;
+	const char *application_name; /* "" if none */
+	const struct database_conf *conf; /* NULL: the console */
+	bool console;
+	bool admin, stats;
+	bool has_keys; /* proven keys for pass-through */
+	struct scram_keys keys;
+	const char *secret; /* the proven user's own, or NULL */
+	const char *replication; /* "none", "logical", "physical" */
+	struct param_set *params; /* what the client asked for; borrowed */
+};
+const struct login_result *login_result(const struct login *l);
+struct config *login_config(const struct login *l);
+
+#endif

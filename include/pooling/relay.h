@@ -1,0 +1,87 @@
+/*
+ * relay: one client linked to one server: bytes both ways, framed in place,
+ * with the ledger of replies owed kept on the way.
+ *
+ * The hot path. A read takes up to LOOP_RBUF bytes into the loop's buffer;
+ * whole runs of messages are written on from there with one write. Kept are
+ * only the start of a message that has to be looked at whole, and what a
+ * socket did not take.
+ *
+ * The relay holds a client's stream and a server, and tells the client's owner
+ * once how it ended; by then the server has gone back to its pool (or is
+ * draining, or closing) and the stream is the owner's again.
+ *
+ * When it ends: in transaction and statement mode when the server is idle
+ * (status I, nothing owed) and the client stands between two messages; in
+ * session mode when the client leaves.
+ *
+ * Back-pressure: reading from a server stops while more than RELAY_HIGH bytes
+ * are unsent to its client, and the other way round. What is left of a reply
+ * (at most that) in the client's own buffer does not hold the server.
+ *
+ * Thread: the worker's.
+ */
+#ifndef POOLING_RELAY_H
+#define POOLING_RELAY_H
+
+#include "base/base.h"
+#include "base/err.h"
+#include "io/stream.h"
+#include "pooling/pool.h"
+#include "pooling/server.h"
+
+struct relay;
+struct relay_pool;
+
+#define RELAY_HIGH (64 * 1024)
+
+enum relay_end {
+	RELAY_DONE, /* the client goes on without a server */
+	RELAY_LEFT, /* the client has gone or said Terminate: close it */
+	RELAY_FAILED, /* tell the client err, FATAL, and close it */
+	RELAY_TOLD, /* the server's own FATAL was passed on: close it */
+	RELAY_CANCELED, /* the client's request was never sent: answer it with
+			 * 57014 */
+};
+
+struct relay_owner {
+	/* Not inside relay_start(). reason goes to the log. */
+	void (*over)(void *arg, enum relay_end end, const struct err *e,
+	    const char *reason);
+};
+
+struct relay_args {
+	struct loop *loop;
+	struct stream *client; /* its user pointer is the relay's meanwhile */
+	struct keep *held; /* the client's: bytes not yet forwarded */
+	struct server *server; /* SV_ACTIVE, and this client's */
+	struct pool *pool;
+	struct param_set **params; /* the client's; may be replaced */
+	const struct relay_owner *owner;
+	void *arg;
+	bool client_eof; /* it has sent all it will */
+	bool no_query; /* disable_pqexec */
+	uint32_t max_packet;
+};
+
+/* Relays come from a free list of the worker. */
+struct relay_pool *relay_pool_new(void);
+void relay_pool_free(struct relay_pool *rp);
+
+/* Links them. `first` are bytes of the client that stand before anything that
+ * will be read (or NULL: take what is held). */
+struct relay *relay_start(struct relay_pool *rp, const struct relay_args *a,
+    const struct span *first);
+/* The owner ends it from outside (KILL, a timeout of his own): the server is
+ * drained or closed, over() does not come. */
+void relay_abort(struct relay *r);
+/* A CancelRequest for the client. done() comes when it has been dealt with. */
+void relay_cancel(struct relay *r, void (*done)(void *arg), void *arg);
+/* For SHOW. */
+const struct server *relay_server(const struct relay *r);
+usec_t relay_query_since(const struct relay *r);
+usec_t relay_request_us(const struct relay *r);
+/* Adds what it has counted to the pool. */
+void relay_flush_stats(struct relay *r);
+
+#endif

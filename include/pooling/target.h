@@ -1,0 +1,79 @@
+/*
+ * target: where a pool's servers are, as whom to log in there, and what the
+ * first of them said (the welcome).
+ *
+ * Both are immutable and counted; a changed configuration makes new ones.
+ * Threads: any, but for the counters, which are atomic.
+ */
+#ifndef POOLING_TARGET_H
+#define POOLING_TARGET_H
+
+#include <stdatomic.h>
+
+#include "base/base.h"
+#include "io/addr.h"
+#include "io/dns.h"
+#include "proto/param.h"
+#include "proto/scram.h"
+
+struct server_target {
+	_Atomic int refs;
+	char *database; /* the name clients use, for messages */
+	char *host; /* "" = unix_socket_dir; "/..." or "@..." = directory; may
+		     * be a comma list */
+	int port;
+	char *dbname;
+	char *user;
+	char *secret; /* of any kind, NULL if there is none */
+	struct scram_keys keys; /* pass-through */
+	bool has_keys;
+	char *connect_query; /* "" = none */
+	char **startup; /* name, value, ..., NULL: into the StartupMessage */
+	struct param_names *names;
+	char *unix_socket_dir;
+	usec_t connect_timeout_us; /* 0 = none */
+	bool log_connections;
+	bool log_disconnections;
+	struct dns *dns;
+	_Atomic unsigned turn; /* next entry of a host list */
+	_Atomic int cancels; /* cancel connections under way */
+	_Atomic int cancels_waiting;
+	int max_cancels;
+	usec_t cancel_wait_us;
+};
+/* All strings must be malloc'ed; the last unref frees (and wipes) them. */
+struct server_target *target_new(void);
+struct server_target *target_ref(struct server_target *t);
+void target_unref(struct server_target *t);
+/* A copy that logs in with other keys. */
+struct server_target *target_with_keys(const struct server_target *t,
+    const struct scram_keys *keys);
+/* Whether servers made for one serve for the other: same place, same user,
+ * same session settings. Passwords, limits and times do not count. */
+bool target_same(const struct server_target *a, const struct server_target *b);
+/* The same in every respect. */
+bool target_equal(const struct server_target *a,
+    const struct server_target *b);
+
+/* The next host of the list, into out. */
+#define TARGET_HOST 256
+void target_host(struct server_target *t, char out[TARGET_HOST]);
+/* Whether a host is a directory of Unix sockets. */
+bool host_is_unix(const char *host);
+/* A non-blocking socket, connected or on its way; -1 with errno. a is for
+ * TCP; a Unix host needs none. */
+int target_dial(const struct server_target *t, const char *host,
+    const struct addr *a);
+
+/* What a pool's first server told at login; clients are welcomed from it. */
+struct welcome {
+	_Atomic int refs;
+	struct param_set *params; /* the tracked ones */
+	size_t n; /* bytes of ParameterStatus messages, untracked ones */
+	uint8_t bytes[];
+};
+struct welcome *welcome_new(struct span bytes, struct param_set *params);
+struct welcome *welcome_ref(struct welcome *w);
+void welcome_unref(struct welcome *w);
+
+#endif

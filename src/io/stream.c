@@ -1,0 +1,288 @@
+/* Bytes over a socket, without blocking. */
+#include "io/stream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct stream *s = arg;
+
+	(void)fd;
+	(void)what;
+	s->ops->readable(s);
+}
+
+static void
+run_wake(struct task *t)
+{
+	struct stream *s = CONTAINER_OF(t, struct stream, wake);
+
+	s->ops->readable(s);
+}
+
+static void
+arm_read(struct stream *s)
+{
+	event_assign(&s->ev_read, loop_base(s->loop), s->fd,
+	    EV_READ | EV_PERSIST, on_readable, s);
+	event_add(&s->ev_read, NULL);
+	s->reading = true;
+}
+
+static void
+disarm_write(struct stream *s)
+{
+	if (!s->ev_write)
+		return;
+	event_del(s->ev_write);
+	event_free(s->ev_write);
+	s->ev_write = NULL;
+}
+
+/* What is unsent can never be sent. The owner hears of it by reading. */
+static void
+stream_break(struct stream *s, int err)
+{
+	if (s->broken)
+		return;
+	s->broken = true;
+	s->err = err;
+	keep_clear(loop_keeps(s->loop), &s->out);
+	s->stuck_us = 0;
+	disarm_write(s);
+	stream_wake(s);
+}
+
+/* One write(); -1 means broken. */
+static ssize_t
+write_some(struct stream *s, const void *p, size_t n)
+{
+	ssize_t done;
+
+	do
+		done = send(s->fd, p, n, MSG_NOSIGNAL);
+	while (done < 0 && errno == EINTR);
+	if (done >= 0)
+		return done;
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return 0;
+	stream_break(s, errno);
+	return -1;
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct stream *s = arg;
+	ssize_t n;
+
+	(void)fd;
+	(void)what;
+	if (s->connecting) {
+		disarm_write(s);
+		s->ops->writable(s);
+		return;
+	}
+	n = write_some(s, keep_head(&s->out), keep_len(&s->out));
+	if (n <= 0)
+		return;
+	keep_consume(loop_keeps(s->loop), &s->out, (size_t)n);
+	s->stuck_us = loop_now(s->loop);
+	if (keep_len(&s->out))
+		return;
+	s->stuck_us = 0;
+	disarm_write(s);
+	s->ops->writable(s);
+}
+
+static void
+arm_write(struct stream *s)
+{
+	if (s->ev_write)
+		return;
+	s->ev_write = event_new(loop_base(s->loop), s->fd,
+	    EV_WRITE | EV_PERSIST, on_writable, s);
+	assert(s->ev_write);
+	event_add(s->ev_write, NULL);
+}
+
+static void
+init_common(struct stream *s, struct loop *l, int fd,
+    const struct stream_ops *ops)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (!(flags & O_NONBLOCK))
+		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	memset(s, 0, sizeof(*s));
+	s->fd = fd;
+	s->loop = l;
+	s->ops = ops;
+	s->attached = true;
+	s->wake.fn = run_wake;
+}
+
+void
+stream_init(struct stream *s, struct loop *l, int fd,
+    const struct stream_ops *ops)
+{
+	init_common(s, l, fd, ops);
+	arm_read(s);
+}
+
+void
+stream_init_connecting(struct stream *s, struct loop *l, int fd,
+    const struct stream_ops *ops)
+{
+	init_common(s, l, fd, ops);
+	s->connecting = true;
+	arm_write(s);
+}
+
+int
+stream_connected(struct stream *s)
+{
+	int err = 0;
+	socklen_t n = sizeof(err);
+
+	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &n) < 0)
+		err = errno;
+	s->connecting = false;
+	if (!err)
+		arm_read(s);
+	return err;
+}
+
+void
+stream_close(struct stream *s)
+{
+	if (s->fd < 0)
+		return;
+	if (s->attached) {
+		if (s->reading)
+			event_del(&s->ev_read);
+		disarm_write(s);
+		loop_undefer(s->loop, &s->wake);
+		keep_clear(loop_keeps(s->loop), &s->out);
+	}
+	s->reading = false;
+	s->attached = false;
+	close(s->fd);
+	s->fd = -1;
+}
+
+void
+stream_set_ops(struct stream *s, const struct stream_ops *ops)
+{
+	s->ops = ops;
+}
+
+ssize_t
+stream_read(struct stream *s, uint8_t *p, size_t cap)
+{
+	ssize_t n;
+
+	if (s->broken)
+		return STREAM_ERROR;
+	do
+		n = recv(s->fd, p, cap, 0);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		return n;
+	if (n == 0)
+		return STREAM_EOF;
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return STREAM_AGAIN;
+	/* The owner is told right here: no wake-up is owed. */
+	s->broken = true;
+	s->err = errno;
+	keep_clear(loop_keeps(s->loop), &s->out);
+	s->stuck_us = 0;
+	disarm_write(s);
+	return STREAM_ERROR;
+}
+
+bool
+stream_write(struct stream *s, const void *p, size_t n)
+{
+	ssize_t done = 0;
+
+	if (s->broken || s->fd < 0)
+		return false;
+	if (!keep_len(&s->out)) {
+		done = write_some(s, p, n);
+		if (done < 0)
+			return false;
+		if ((size_t)done == n)
+			return true;
+		s->stuck_us = loop_now(s->loop);
+	}
+	if (!keep_append(loop_keeps(s->loop), &s->out,
+		(const uint8_t *)p + done, n - (size_t)done)) {
+		stream_break(s, ENOMEM);
+		return false;
+	}
+	arm_write(s);
+	return true;
+}
+
+void
+stream_shutdown(struct stream *s)
+{
+	if (s->fd >= 0 && !keep_len(&s->out))
+		(void)shutdown(s->fd, SHUT_WR);
+}
+
+void
+stream_pause(struct stream *s)
+{
+	if (!s->reading)
+		return;
+	event_del(&s->ev_read);
+	s->reading = false;
+}
+
+void
+stream_resume(struct stream *s)
+{
+	if (s->reading || s->fd < 0 || s->connecting)
+		return;
+	event_add(&s->ev_read, NULL);
+	s->reading = true;
+}
+
+void
+stream_wake(struct stream *s)
+{
+	loop_defer(s->loop, &s->wake);
+}
+
+void
+stream_detach(struct stream *s)
+{
+	assert(s->attached && !keep_len(&s->out));
+	if (s->reading)
+		event_del(&s->ev_read);
+	s->reading = false;
+	disarm_write(s);
+	loop_undefer(s->loop, &s->wake);
+	s->attached = false;
+	s->loop = NULL;
+}
+
+void
+stream_attach(struct stream *s, struct loop *l)
+{
+	assert(!s->attached);
+	s->loop = l;
+	s->attached = true;
+	arm_read(s);
+}

@@ -1,0 +1,75 @@
+/* What a pool does next. */
+#include "policy/ledger.h"
+
+/* A claim of another pool must be older than our own waiter by this much
+ * before a connection is given up for it: making a new one costs time. */
+#define EVICT_SLACK_US (10 * USEC_PER_MSEC)
+
+/* Room for one more, by this pool's own bound. */
+static bool
+has_room(const struct ledger_demand *d)
+{
+	int limit = d->size;
+
+	if (d->size <= 0)
+		return true;
+	if (d->reserve_due)
+		limit += d->reserve;
+	return d->total < limit;
+}
+
+enum ledger_next
+ledger_next(const struct ledger_demand *d)
+{
+	bool short_of = d->waiting > d->coming;
+
+	if (d->paused || d->dead)
+		return LEDGER_WAIT;
+	if (short_of && d->idle_elsewhere > 0)
+		return LEDGER_FETCH;
+	if (!short_of && d->total >= d->min && !d->probe)
+		return LEDGER_WAIT;
+	if (d->logging_in >= d->login_parallel || !d->may_try || !has_room(d))
+		return LEDGER_WAIT;
+	return LEDGER_OPEN;
+}
+
+/* How much longer the oldest must have waited before a server moves to it: an
+ * eighth of its wait, so that shares stay even also when waits are short, but
+ * at most the slack that was configured. */
+static bool
+is_clearly_older(const struct ledger_offer *o)
+{
+	usec_t slack = (o->now_us - o->oldest_us) / 8;
+
+	if (slack > o->slack_us)
+		slack = o->slack_us;
+	return o->oldest_us + slack < o->mine_us;
+}
+
+enum ledger_fate
+ledger_fate(const struct ledger_offer *o)
+{
+	usec_t first = o->mine_us;
+
+	if (o->stale || o->dead)
+		return LEDGER_CLOSE_STALE;
+	if (o->paused)
+		return LEDGER_CLOSE_PAUSED;
+	if (o->expired)
+		return LEDGER_CLOSE_EXPIRED;
+	if (o->size > 0 && o->total > o->size + o->reserve)
+		return LEDGER_CLOSE_SURPLUS;
+	if (o->oldest_us && (!first || o->oldest_us < first))
+		first = o->oldest_us;
+	if (o->hungry_us &&
+	    (!first || first > o->hungry_us + EVICT_SLACK_US))
+		return LEDGER_CLOSE_EVICTED;
+	if (!first)
+		return LEDGER_IDLE;
+	if (!o->mine_us)
+		return LEDGER_MOVE;
+	if (o->oldest_us && is_clearly_older(o))
+		return LEDGER_MOVE;
+	return LEDGER_GRANT;
+}

@@ -1,0 +1,210 @@
+/* The table of cancel keys: chained hashes in shards. */
+#include "pooling/cancel.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#define SHARDS 64
+#define FIRST_BUCKETS 16
+
+struct shard {
+	pthread_mutex_t mu;
+	struct cancel_entry **bucket;
+	size_t n_buckets; /* a power of two */
+	size_t n;
+};
+
+struct cancel_keys {
+	struct shard shard[SHARDS];
+};
+
+struct cancel_keys *
+cancel_keys_new(void)
+{
+	struct cancel_keys *k = xcalloc(1, sizeof(*k));
+	size_t i;
+
+	for (i = 0; i < SHARDS; i++) {
+		struct shard *sh = &k->shard[i];
+
+		pthread_mutex_init(&sh->mu, NULL);
+		sh->n_buckets = FIRST_BUCKETS;
+		sh->bucket = xcalloc(sh->n_buckets, sizeof(*sh->bucket));
+	}
+	return k;
+}
+
+void
+cancel_keys_free(struct cancel_keys *k)
+{
+	size_t i;
+
+	if (!k)
+		return;
+	for (i = 0; i < SHARDS; i++) {
+		assert(k->shard[i].n == 0);
+		pthread_mutex_destroy(&k->shard[i].mu);
+		free(k->shard[i].bucket);
+	}
+	free(k);
+}
+
+/* Keys are random, so a few of their bytes are as good as a hash; byte 0
+ * lacks a bit and bytes 1, 2 and 7 may once carry a peer id. */
+static uint32_t
+key_hash(const uint8_t key[CANCEL_KEY])
+{
+	uint32_t h;
+
+	memcpy(&h, key + 3, sizeof(h));
+	return h;
+}
+
+static struct shard *
+shard_of(struct cancel_keys *k, const uint8_t key[CANCEL_KEY])
+{
+	return &k->shard[key_hash(key) % SHARDS];
+}
+
+static struct cancel_entry **
+bucket_of(struct shard *sh, const uint8_t key[CANCEL_KEY])
+{
+	return &sh->bucket[key_hash(key) / SHARDS & (sh->n_buckets - 1)];
+}
+
+static struct cancel_entry *
+find(struct shard *sh, const uint8_t key[CANCEL_KEY])
+{
+	struct cancel_entry *e;
+
+	for (e = *bucket_of(sh, key); e; e = e->next)
+		if (CRYPTO_memcmp(e->key, key, CANCEL_KEY) == 0)
+			return e;
+	return NULL;
+}
+
+static void
+insert(struct shard *sh, struct cancel_entry *e)
+{
+	struct cancel_entry **b = bucket_of(sh, e->key);
+
+	e->next = *b;
+	*b = e;
+}
+
+static void
+grow(struct shard *sh)
+{
+	struct cancel_entry **old = sh->bucket, *e, *next;
+	size_t i, n = sh->n_buckets;
+
+	sh->n_buckets = n * 2;
+	sh->bucket = xcalloc(sh->n_buckets, sizeof(*sh->bucket));
+	for (i = 0; i < n; i++)
+		for (e = old[i]; e; e = next) {
+			next = e->next;
+			insert(sh, e);
+		}
+	free(old);
+}
+
+void
+cancel_key_add(struct cancel_keys *k, struct cancel_entry *e, struct loop *l,
+    void (*called)(struct cancel_entry *e, struct cancel_call *c))
+{
+	struct shard *sh;
+
+	e->loop = l;
+	e->called = called;
+	for (;;) {
+		random_bytes(e->key, sizeof(e->key));
+		e->key[0] &= 0x7f;
+		sh = shard_of(k, e->key);
+		pthread_mutex_lock(&sh->mu);
+		if (!find(sh, e->key))
+			break;
+		pthread_mutex_unlock(&sh->mu);
+	}
+	if (sh->n >= sh->n_buckets)
+		grow(sh);
+	insert(sh, e);
+	sh->n++;
+	e->listed = true;
+	pthread_mutex_unlock(&sh->mu);
+}
+
+void
+cancel_key_remove(struct cancel_keys *k, struct cancel_entry *e)
+{
+	struct shard *sh;
+	struct cancel_entry **at;
+
+	if (!e->listed)
+		return;
+	sh = shard_of(k, e->key);
+	pthread_mutex_lock(&sh->mu);
+	at = bucket_of(sh, e->key);
+	while (*at != e)
+		at = &(*at)->next;
+	*at = e->next;
+	sh->n--;
+	e->listed = false;
+	pthread_mutex_unlock(&sh->mu);
+}
+
+static void
+on_over(struct mail *m, struct loop *l)
+{
+	struct cancel_call *c = CONTAINER_OF(m, struct cancel_call, mail);
+
+	(void)l;
+	c->over(c);
+}
+
+void
+cancel_call_over(struct cancel_call *c)
+{
+	c->mail.fn = on_over;
+	loop_post(c->reply_to, &c->mail);
+}
+
+/* On the owner's loop, where alone its entry can be removed. */
+static void
+on_called(struct mail *m, struct loop *l)
+{
+	struct cancel_call *c = CONTAINER_OF(m, struct cancel_call, mail);
+	struct shard *sh = shard_of(c->keys, c->key);
+	struct cancel_entry *e;
+
+	pthread_mutex_lock(&sh->mu);
+	e = find(sh, c->key);
+	pthread_mutex_unlock(&sh->mu);
+	if (e && e->loop == l)
+		e->called(e, c);
+	else
+		cancel_call_over(c);
+}
+
+void
+cancel_call(struct cancel_keys *k, struct cancel_call *c)
+{
+	struct shard *sh = shard_of(k, c->key);
+	struct cancel_entry *e;
+	struct loop *l;
+
+	c->keys = k;
+	pthread_mutex_lock(&sh->mu);
+	e = find(sh, c->key);
+	l = e ? e->loop : NULL;
+	pthread_mutex_unlock(&sh->mu);
+	if (!l) {
+		cancel_call_over(c);
+		return;
+	}
+	c->mail.fn = on_called;
+	loop_post(l, &c->mail);
+}

@@ -1,0 +1,553 @@
+/* A client proves who it is. */
+#include "pooling/login.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "pooling/registry.h"
+#include "proto/auth.h"
+#include "proto/msg.h"
+#include "proto/reply.h"
+#include "proto/wire.h"
+
+#define USER_MAX 128
+
+struct login {
+	struct hub *hub;
+	struct config *cfg;
+	struct arena *arena;
+	struct addr peer;
+	uint32_t peer_uid;
+	bool is_unix;
+	bool started;
+	bool counted; /* against max_client_conn */
+	bool no_database;
+	struct auth_server *auth;
+	uint8_t key[8];
+	const char *plain_secret; /* whose verifier may be worth keeping */
+	struct login_result r;
+};
+
+struct login *
+login_new(struct hub *hub, struct config *cfg, const struct addr *peer,
+    uint32_t peer_uid, bool is_unix)
+{
+	struct login *l = xcalloc(1, sizeof(*l));
+
+	l->hub = hub;
+	l->cfg = config_ref(cfg);
+	l->arena = arena_new();
+	l->peer = *peer;
+	l->peer_uid = peer_uid;
+	l->is_unix = is_unix;
+	l->r.replication = "none";
+	l->r.application_name = "";
+	return l;
+}
+
+void
+login_free(struct login *l)
+{
+	if (!l)
+		return;
+	auth_server_free(l->auth);
+	param_set_unref(l->r.params);
+	arena_wipe_free(l->arena);
+	config_unref(l->cfg);
+	wipe(l, sizeof(*l));
+	free(l);
+}
+
+bool
+login_has_started(const struct login *l)
+{
+	return l->started;
+}
+
+struct span
+login_cancel_key(const struct login *l)
+{
+	return SPAN(l->key, sizeof(l->key));
+}
+
+const struct login_result *
+login_result(const struct login *l)
+{
+	return &l->r;
+}
+
+struct config *
+login_config(const struct login *l)
+{
+	return l->cfg;
+}
+
+/* ---- startup parameters ---- */
+
+/* A name of a comma list, case-sensitive as it always was. */
+static bool
+list_has(const char *list, const char *name)
+{
+	size_t n = strlen(name), len;
+
+	while (*list) {
+		list += strspn(list, ", \t");
+		len = strcspn(list, ", \t");
+		if (len == n && n > 0 && memcmp(list, name, n) == 0)
+			return true;
+		list += len;
+	}
+	return false;
+}
+
+static bool
+track(struct login *l, const char *name, const char *value)
+{
+	int i = param_index(l->cfg->param_names, name);
+
+	if (i < 0)
+		return false;
+	l->r.params = param_set_with(l->r.params, (size_t)i, value);
+	return true;
+}
+
+static bool
+take_options(struct login *l, const char *options, struct err *e)
+{
+	const char *ignore = l->cfg->ignore_startup_parameters;
+	struct buf text = { 0 };
+	const char *name, *value;
+	enum startup_next next;
+	size_t at = 0;
+	bool ok = true;
+
+	while (ok && (next = options_next(options, &at, &text, &name,
+			  &value)) != PARAM_END) {
+		if (next == PARAM_BAD)
+			ok = err_set(e, "0A000", "unsupported options startup "
+			    "parameter: only '-c config=val' and "
+			    "'--config=val' are allowed");
+		else if (!track(l, name, value) && !list_has(ignore, name) &&
+		    !list_has(ignore, "options"))
+			ok = err_set(e, "0A000", "unsupported startup "
+			    "parameter in options: %s", name);
+		buf_reset(&text);
+	}
+	if (!ok && next == PARAM_ONE)
+		err_hint(e, "set it with SET after connecting, or list it in "
+		    "ignore_startup_parameters to have it ignored");
+	buf_free(&text);
+	return ok;
+}
+
+/* The value's word decides between a walsender for a database and one for
+ * the whole cluster. */
+static const char *
+replication_kind(const char *value)
+{
+	static const char *const yes[] = { "true", "on", "yes", "1", "t", "y" };
+	size_t i;
+
+	if (strcasecmp(value, "database") == 0)
+		return "logical";
+	for (i = 0; i < ARRAY_LEN(yes); i++)
+		if (strcasecmp(value, yes[i]) == 0)
+			return "physical";
+	return "none";
+}
+
+static bool
+take_param(struct login *l, const struct startup_param *p, struct err *e)
+{
+	struct login_result *r = &l->r;
+
+	if (strcmp(p->name, "user") == 0) {
+		r->user = arena_strdup(l->arena, p->value);
+	} else if (strcmp(p->name, "database") == 0) {
+		r->database = arena_strdup(l->arena, p->value);
+	} else if (strcmp(p->name, "replication") == 0) {
+		r->replication = replication_kind(p->value);
+	} else if (strcmp(p->name, "options") == 0) {
+		return take_options(l, p->value, e);
+	} else if (strcmp(p->name, "application_name") == 0) {
+		r->application_name = arena_strdup(l->arena, p->value);
+	} else if (strncmp(p->name, "_pq_.", 5) != 0 &&
+	    !track(l, p->name, p->value) &&
+	    !list_has(l->cfg->ignore_startup_parameters, p->name)) {
+		err_set(e, "0A000", "unsupported startup parameter: %s",
+		    p->name);
+		err_hint(e, "list it in ignore_startup_parameters to have it "
+		    "ignored");
+		return false;
+	}
+	return true;
+}
+
+/* Newer minors, and protocol options, are negotiated away. */
+static void
+negotiate(uint32_t version, struct span params, struct buf *out)
+{
+	const char *unknown[64];
+	struct startup_param p;
+	size_t n = 0, at = 0;
+
+	while (startup_next(params, &at, &p) == PARAM_ONE)
+		if (strncmp(p.name, "_pq_.", 5) == 0 && n < ARRAY_LEN(unknown))
+			unknown[n++] = p.name;
+	if (version != PROTOCOL_3_0 || n > 0)
+		reply_negotiate(out, PROTOCOL_3_0, unknown, n);
+}
+
+/* application_name, as it will be shown to the server. */
+static void
+name_application(struct login *l)
+{
+	struct login_result *r = &l->r;
+	char at[ADDR_TEXT];
+
+	if (l->cfg->application_name_add_host) {
+		addr_text(&l->peer, at, sizeof(at));
+		r->application_name = arena_printf(l->arena, "%s - %s",
+		    r->application_name[0] ? r->application_name : "app", at);
+	}
+	if (r->application_name[0])
+		track(l, "application_name", r->application_name);
+}
+
+/* ---- limits ---- */
+
+static bool
+count_client(struct login *l, struct err *e)
+{
+	int max = l->cfg->max_client_conn;
+
+	if (l->r.console)
+		return true;
+	if (atomic_fetch_add(&l->hub->clients, 1) >= max) {
+		atomic_fetch_sub(&l->hub->clients, 1);
+		return err_set(e, "53300",
+		    "no more connections allowed (max_client_conn)");
+	}
+	l->counted = true;
+	return true;
+}
+
+bool
+login_is_counted(const struct login *l)
+{
+	return l->counted;
+}
+
+/* ---- who ---- */
+
+static bool
+is_console(const char *database)
+{
+	return strcmp(database, "pgbouncer") == 0 ||
+	    strcmp(database, "pooler") == 0;
+}
+
+static const struct database_conf *
+find_conf(const struct config *cfg, const char *name)
+{
+	const struct database_conf *c = config_database(cfg, name);
+
+	if (c || strlen(name) > DATABASE_NAME_MAX)
+		return c;
+	return cfg->autodb;
+}
+
+/* Our own user, on the Unix socket, needs no password for the console. */
+static bool
+same_uid(const struct login *l)
+{
+	return l->is_unix && l->r.console && l->peer_uid == geteuid() &&
+	    (strcmp(l->r.user, "pgbouncer") == 0 ||
+		strcmp(l->r.user, "pooler") == 0);
+}
+
+static enum auth_method
+method_of(const struct config *cfg)
+{
+	switch (cfg->auth_type) {
+	case AUTH_TYPE_ANY:
+		return AUTH_ANY;
+	case AUTH_TYPE_TRUST:
+		return AUTH_TRUST;
+	case AUTH_TYPE_PLAIN:
+		return AUTH_PLAIN;
+	case AUTH_TYPE_MD5:
+		return AUTH_MD5;
+	case AUTH_TYPE_SCRAM:
+	case AUTH_TYPE_CERT:
+	case AUTH_TYPE_HBA:
+	case AUTH_TYPE_LDAP:
+	case AUTH_TYPE_PAM:
+		break;
+	}
+	return AUTH_SCRAM;
+}
+
+static void
+begin_auth(struct login *l)
+{
+	const struct config *cfg = l->cfg;
+	struct scram_verifier v;
+	bool known;
+	const char *secret = config_secret(cfg, l->r.user, &known);
+	struct auth_server_args a = {
+		.method = method_of(cfg),
+		.user = l->r.user,
+		.secret = secret,
+		.mock_seed = l->hub->mock_seed,
+		.scram_iterations = (uint32_t)cfg->scram_iterations,
+	};
+
+	if (secret && secret_kind(secret) == SECRET_PLAIN) {
+		l->plain_secret = secret;
+		if (registry_verifier(l->hub->registry, l->r.user, secret, &v))
+			a.verifier = &v;
+	}
+	l->r.secret = secret;
+	l->auth = auth_server_new(&a);
+	wipe(&v, sizeof(v));
+}
+
+/* ---- after the proof ---- */
+
+static bool
+admit_console(struct login *l, struct err *e)
+{
+	struct login_result *r = &l->r;
+
+	if (same_uid(l)) {
+		r->admin = true;
+	} else {
+		r->admin = config_is_admin(l->cfg, r->user);
+		r->stats = config_is_stats_user(l->cfg, r->user) ||
+		    l->cfg->auth_type == AUTH_TYPE_ANY;
+	}
+	if (r->admin || r->stats)
+		return true;
+	err_set(e, "42501", "not allowed");
+	err_hint(e, "user \"%s\" stands neither in admin_users nor in "
+	    "stats_users", r->user);
+	return false;
+}
+
+static bool
+admit(struct login *l, struct err *e)
+{
+	struct login_result *r = &l->r;
+
+	if (r->console)
+		return admit_console(l, e);
+	if (l->no_database) {
+		err_set(e, "3D000", "no such database: %s", r->database);
+		err_hint(e, "it stands neither in [databases] nor is there a "
+		    "\"*\" line");
+		return false;
+	}
+	if (strcmp(r->replication, "none") != 0) {
+		err_set(e, "0A000", "replication connections are not "
+		    "supported by this version");
+		err_hint(e, "connect replication clients to the server "
+		    "directly");
+		return false;
+	}
+	if (l->cfg->auth_type == AUTH_TYPE_ANY && !r->conf->user[0])
+		return err_set(e, "28000", "bouncer config error");
+	if (atomic_load(&l->hub->shutting_down))
+		return err_set(e, "57P03", "pooler is shutting down");
+	return true;
+}
+
+static enum login_step
+proven(struct login *l, struct err *e)
+{
+	const struct scram_verifier *v;
+
+	if (l->auth) {
+		l->r.has_keys = auth_server_keys(l->auth, &l->r.keys);
+		v = auth_server_verifier(l->auth);
+		if (v && l->plain_secret) {
+			registry_user(l->hub->registry, l->cfg, l->r.user);
+			registry_keep_verifier(l->hub->registry, l->r.user,
+			    l->plain_secret, v);
+		}
+	}
+	return admit(l, e) ? LOGIN_PROVEN : LOGIN_FAILED;
+}
+
+static enum login_step
+auth_step(struct login *l, const struct span *in, struct buf *out,
+    struct err *e)
+{
+	switch (auth_server_step(l->auth, in, out, e)) {
+	case STEP_MORE:
+		return LOGIN_MORE;
+	case STEP_DONE:
+		return proven(l, e);
+	case STEP_FAIL:
+		break;
+	}
+	return LOGIN_FAILED;
+}
+
+/* ---- packets ---- */
+
+static bool
+take_startup(struct login *l, const struct startup *s, struct err *e)
+{
+	struct startup_param p;
+	enum startup_next next;
+	size_t at = 0;
+
+	l->r.params = param_set_new(param_names_count(l->cfg->param_names));
+	while ((next = startup_next(s->params, &at, &p)) == PARAM_ONE)
+		if (!take_param(l, &p, e))
+			return false;
+	if (next == PARAM_BAD)
+		return err_set(e, "08P01", "invalid startup packet layout: "
+		    "expected terminator as last byte");
+	if (!l->r.user || !l->r.user[0])
+		return err_set(e, "28000", "no username supplied");
+	if (strlen(l->r.user) >= USER_MAX)
+		return err_set(e, "28000", "username too long");
+	if (!l->r.database || !l->r.database[0])
+		l->r.database = l->r.user;
+	return true;
+}
+
+static enum login_step
+on_startup(struct login *l, const struct startup *s, struct buf *out,
+    struct err *e)
+{
+	if (!take_startup(l, s, e))
+		return LOGIN_FAILED;
+	l->started = true;
+	l->r.console = is_console(l->r.database);
+	if (!count_client(l, e))
+		return LOGIN_FAILED;
+	negotiate(s->version, s->params, out);
+	name_application(l);
+	if (!l->r.console) {
+		l->r.conf = find_conf(l->cfg, l->r.database);
+		l->no_database = !l->r.conf;
+	}
+	if (same_uid(l))
+		return proven(l, e);
+	begin_auth(l);
+	return auth_step(l, NULL, out, e);
+}
+
+static void
+set_bad_header(struct span in, struct err *e)
+{
+	char hex[17] = "";
+	size_t i;
+
+	for (i = 0; i < in.n && i < 8; i++)
+		snprintf(hex + 2 * i, 3, "%02x", in.p[i]);
+	err_set(e, "08P01", "bad packet header: '%s'", hex);
+}
+
+static enum login_step
+first_packet(struct login *l, struct span in, size_t *used, struct buf *out,
+    struct err *e)
+{
+	struct startup s;
+
+	*used = 0;
+	switch (startup_decode(in, &s)) {
+	case STARTUP_MORE:
+		return LOGIN_MORE;
+	case STARTUP_V3:
+		*used = s.size;
+		return on_startup(l, &s, out, e);
+	case STARTUP_CANCEL:
+		if (s.key.n != sizeof(l->key))
+			return LOGIN_CLOSE;
+		memcpy(l->key, s.key.p, sizeof(l->key));
+		return LOGIN_CANCEL;
+	case STARTUP_SSL:
+	case STARTUP_GSS:
+		*used = s.size;
+		if (in.n > s.size) {
+			err_set(e, "08P01", s.kind == STARTUP_SSL ?
+			    "received unencrypted data after SSL request" :
+			    "received unencrypted data after GSSAPI "
+			    "encryption request");
+			return LOGIN_FAILED;
+		}
+		buf_append(out, "N", 1);
+		return LOGIN_MORE;
+	case STARTUP_V2:
+		err_set(e, "08P01", "old V2 protocol not supported");
+		return LOGIN_FAILED;
+	case STARTUP_TLS_HELLO:
+	case STARTUP_BAD:
+		break;
+	}
+	set_bad_header(in, e);
+	return LOGIN_FAILED;
+}
+
+/* Only 'p' may come while the password exchange runs. */
+static enum login_step
+auth_packet(struct login *l, struct span in, size_t *used, struct buf *out,
+    struct err *e)
+{
+	struct frame_info f;
+	struct span body;
+
+	*used = 0;
+	if (in.n > 0 && in.p[0] == 0) {
+		err_set(e, "08P01", "client re-sent startup pkt");
+		return LOGIN_FAILED;
+	}
+	if (in.n > 0 && in.p[0] != 'p')
+		return LOGIN_CLOSE;
+	switch (wire_frame(in.p, in.n, AUTH_MSG_MAX, &f)) {
+	case FRAME_MORE:
+	case FRAME_PART:
+		return LOGIN_MORE;
+	case FRAME_BAD:
+		set_bad_header(in, e);
+		return LOGIN_FAILED;
+	case FRAME_WHOLE:
+		break;
+	}
+	*used = f.size;
+	body = SPAN(in.p + WIRE_HEAD, f.size - WIRE_HEAD);
+	return auth_step(l, &body, out, e);
+}
+
+enum login_step
+login_feed(struct login *l, struct span in, size_t *used, struct buf *out,
+    struct err *e)
+{
+	enum login_step step = LOGIN_MORE;
+	size_t n;
+
+	*used = 0;
+	while (in.n > 0) {
+		if (!l->started && in.p[0] == 'p') {
+			err_set(e, "08P01",
+			    "client password pkt before startup packet");
+			return LOGIN_FAILED;
+		}
+		step = l->started ? auth_packet(l, in, &n, out, e) :
+				    first_packet(l, in, &n, out, e);
+		*used += n;
+		in.p += n;
+		in.n -= n;
+		if (step != LOGIN_MORE || n == 0)
+			break;
+	}
+	return step;
+}

@@ -1,0 +1,227 @@
+/* A pool's birth and end, what the console does to it, and its figures. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pool_private.h"
+#include "pooling/registry.h"
+
+static void
+settings_free(struct pool_settings *s)
+{
+	struct pool_settings *older;
+
+	for (; s; s = older) {
+		older = s->older;
+		free(s->check_query);
+		free(s->reset_query);
+		free(s);
+	}
+}
+
+struct pool *
+pool_new(struct hub *hub, struct database *db, struct user *user,
+    const char *user_name, int home)
+{
+	struct pool *p = xcalloc(1, sizeof(*p));
+
+	atomic_init(&p->refs, 1);
+	pthread_mutex_init(&p->mu, NULL);
+	p->hub = hub;
+	p->db = db;
+	p->user = user;
+	p->user_name = xstrdup(user_name);
+	p->home = home;
+	p->generation = 1;
+	TAILQ_INIT(&p->waiters);
+	p->by_db.pool = p->by_user.pool = p;
+	p->by_db.refs = p->by_user.refs = &p->refs;
+	timer_init(&p->timer, on_pool_timer);
+	p->tick.fn = on_pool_tick;
+	return p;
+}
+
+struct pool *
+pool_ref(struct pool *p)
+{
+	atomic_fetch_add(&p->refs, 1);
+	return p;
+}
+
+void
+pool_unref(struct pool *p)
+{
+	if (!p || atomic_fetch_sub(&p->refs, 1) != 1)
+		return;
+	assert(p->total == 0 && p->n_waiting == 0 && !p->timer.slot);
+	settings_free(p->set);
+	target_unref(p->target);
+	welcome_unref(p->welcome);
+	fault_unref(p->down.fault);
+	pthread_mutex_destroy(&p->mu);
+	free(p->side);
+	free(p->user_name);
+	free(p);
+}
+
+void
+pool_configure(struct pool *p, struct pool_settings *set,
+    struct server_target *target)
+{
+	struct server_target *old;
+	bool moved;
+
+	pool_lock(p);
+	set->older = p->set;
+	p->set = set;
+	old = p->target;
+	moved = old && !target_same(old, target);
+	p->target = target;
+	/* What was learnt about the old one says nothing of the new one. */
+	p->down.next_us = 0;
+	pool_unlock(p);
+	target_unref(old);
+	if (moved)
+		pool_reconnect(p);
+	else
+		pool_pump(p);
+}
+
+void
+pool_set_keys(struct pool *p, const struct scram_keys *keys)
+{
+	struct server_target *t, *old = NULL;
+
+	pool_lock(p);
+	t = p->target;
+	if (!t->has_keys || memcmp(&t->keys, keys, sizeof(t->keys)) != 0) {
+		old = t;
+		p->target = target_with_keys(t, keys);
+	}
+	pool_unlock(p);
+	target_unref(old);
+}
+
+/* Takes all idle servers off the shelves and has their workers close them. */
+static void
+close_idle(struct pool *p, const char *reason)
+{
+	struct server *s;
+
+	for (;;) {
+		pool_lock(p);
+		s = shelf_oldest_locked(p, NULL);
+		if (s)
+			take_for_closing_locked(p, s, reason);
+		pool_unlock(p);
+		if (!s)
+			return;
+		post_server(p, s);
+	}
+}
+
+void
+pool_pause(struct pool *p)
+{
+	pool_lock(p);
+	p->paused = true;
+	pool_unlock(p);
+	close_idle(p, "pause mode");
+}
+
+void
+pool_resume(struct pool *p)
+{
+	pool_lock(p);
+	p->paused = false;
+	pool_unlock(p);
+	pool_pump(p);
+}
+
+void
+pool_reconnect(struct pool *p)
+{
+	struct welcome *w;
+
+	pool_lock(p);
+	p->generation++;
+	w = p->welcome;
+	p->welcome = NULL;
+	pool_unlock(p);
+	welcome_unref(w);
+	close_idle(p, "close_needed");
+	pool_pump(p);
+}
+
+void
+pool_fail_waiters(struct pool *p, const struct err *e)
+{
+	struct waiter_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct fault *f = fault_new(e);
+
+	pool_lock(p);
+	take_waiters_locked(p, &list, WAITER_FAILED, f, NULL, NULL);
+	pool_unlock(p);
+	fault_unref(f);
+	deliver(p, &list);
+}
+
+void
+pool_kill(struct pool *p, const struct err *e)
+{
+	struct fault *f = fault_new(e), *old;
+
+	pool_lock(p);
+	p->dead = true;
+	p->generation++;
+	old = p->down.fault;
+	p->down.fault = f;
+	pool_unlock(p);
+	fault_unref(old);
+	pool_fail_waiters(p, e);
+	close_idle(p, "close_needed");
+}
+
+void
+pool_read(struct pool *p, usec_t now, struct pool_counts *out,
+    struct counters *stats)
+{
+	const struct waiter *w;
+	const struct server *s;
+	int i;
+
+	memset(out, 0, sizeof(*out));
+	pool_lock(p);
+	out->clients = atomic_load(&p->n_clients);
+	out->waiting = p->n_waiting;
+	memcpy(out->sv, p->count, sizeof(out->sv));
+	w = TAILQ_FIRST(&p->waiters);
+	if (w && now > w->since_us)
+		out->maxwait_us = now - w->since_us;
+	if (p->target) {
+		out->cancels = atomic_load(&p->target->cancels);
+		out->cancels_waiting =
+		    atomic_load(&p->target->cancels_waiting);
+	}
+	for (i = 0; p->side && p->set->check_query &&
+	     i < p->hub->n_workers; i++)
+		TAILQ_FOREACH(s, &p->side[i].idle, entry)
+			if (now - s->idle_us >= p->set->check_delay_us)
+				out->used++;
+	if (stats)
+		*stats = p->stats;
+	pool_unlock(p);
+}
+
+int
+pool_busy(struct pool *p)
+{
+	int n;
+
+	pool_lock(p);
+	n = p->count[SV_ACTIVE] + p->count[SV_TESTED] +
+	    p->count[SV_DRAINING] + p->count[SV_CANCELING] +
+	    p->count[SV_MIGRATING];
+	pool_unlock(p);
+	return n;
+}

@@ -1,0 +1,163 @@
+/* A bound over several pools, with claims in the order they came. */
+#include "pooling/quota.h"
+
+#include <assert.h>
+
+void
+quota_init(struct quota *q, int limit)
+{
+	pthread_mutex_init(&q->mu, NULL);
+	q->limit = limit;
+	q->used = 0;
+	TAILQ_INIT(&q->claims);
+	TAILQ_INIT(&q->holders);
+	atomic_store(&q->hungry_us, 0);
+}
+
+void
+quota_fini(struct quota *q)
+{
+	assert(TAILQ_EMPTY(&q->claims) && TAILQ_EMPTY(&q->holders));
+	pthread_mutex_destroy(&q->mu);
+}
+
+/* The oldest claim decides what releases compare themselves with. */
+static void
+note_hungry(struct quota *q)
+{
+	struct quota_member *first = TAILQ_FIRST(&q->claims);
+
+	atomic_store_explicit(&q->hungry_us, first ? first->since_us : 0,
+	    memory_order_relaxed);
+}
+
+static void
+drop_claim(struct quota *q, struct quota_member *m)
+{
+	if (!m->since_us)
+		return;
+	TAILQ_REMOVE(&q->claims, m, claim_link);
+	atomic_fetch_sub(&q->n_claims, 1);
+	m->since_us = 0;
+	note_hungry(q);
+}
+
+static bool
+has_room(const struct quota *q)
+{
+	return q->limit <= 0 || q->used < q->limit;
+}
+
+static struct pool *
+refer(struct quota_member *m)
+{
+	atomic_fetch_add(m->refs, 1);
+	return m->pool;
+}
+
+struct pool *
+quota_next(struct quota *q)
+{
+	struct quota_member *m;
+	struct pool *p = NULL;
+
+	pthread_mutex_lock(&q->mu);
+	m = TAILQ_FIRST(&q->claims);
+	if (m && has_room(q)) {
+		drop_claim(q, m);
+		p = refer(m);
+	}
+	pthread_mutex_unlock(&q->mu);
+	return p;
+}
+
+bool
+quota_take(struct quota *q, struct quota_member *m, usec_t now)
+{
+	bool ok;
+
+	pthread_mutex_lock(&q->mu);
+	ok = has_room(q);
+	if (ok) {
+		q->used++;
+		if (m->held++ == 0)
+			TAILQ_INSERT_TAIL(&q->holders, m, holder_link);
+		drop_claim(q, m);
+	} else if (!m->since_us) {
+		m->since_us = now;
+		atomic_fetch_add(&q->n_claims, 1);
+		TAILQ_INSERT_TAIL(&q->claims, m, claim_link);
+		note_hungry(q);
+	}
+	pthread_mutex_unlock(&q->mu);
+	return ok;
+}
+
+void
+quota_give(struct quota *q, struct quota_member *m)
+{
+	pthread_mutex_lock(&q->mu);
+	assert(q->used > 0 && m->held > 0);
+	q->used--;
+	if (--m->held == 0)
+		TAILQ_REMOVE(&q->holders, m, holder_link);
+	pthread_mutex_unlock(&q->mu);
+}
+
+void
+quota_withdraw(struct quota *q, struct quota_member *m)
+{
+	pthread_mutex_lock(&q->mu);
+	drop_claim(q, m);
+	pthread_mutex_unlock(&q->mu);
+}
+
+void
+quota_set_limit(struct quota *q, int limit)
+{
+	pthread_mutex_lock(&q->mu);
+	q->limit = limit;
+	pthread_mutex_unlock(&q->mu);
+}
+
+size_t
+quota_holders(struct quota *q, const struct quota_member *m,
+    struct pool **out, size_t cap)
+{
+	struct quota_member *h;
+	size_t n = 0;
+
+	pthread_mutex_lock(&q->mu);
+	TAILQ_FOREACH(h, &q->holders, holder_link) {
+		if (n == cap)
+			break;
+		if (h != m)
+			out[n++] = refer(h);
+	}
+	pthread_mutex_unlock(&q->mu);
+	return n;
+}
+
+usec_t
+quota_hungry(struct quota *q, const struct quota_member *m)
+{
+	usec_t since = atomic_load_explicit(&q->hungry_us,
+	    memory_order_relaxed);
+
+	if (LIKELY(!since) ||
+	    since == atomic_load_explicit(&m->since_us, memory_order_relaxed) ||
+	    atomic_load(&q->evicting) >= atomic_load(&q->n_claims))
+		return 0;
+	return since;
+}
+
+int
+quota_used(struct quota *q)
+{
+	int n;
+
+	pthread_mutex_lock(&q->mu);
+	n = q->used;
+	pthread_mutex_unlock(&q->mu);
+	return n;
+}

@@ -1,0 +1,432 @@
+/* A server connection from connect() to its first ReadyForQuery. */
+#include "pooling/server_login.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "pooling/server.h"
+#include "proto/auth.h"
+#include "proto/msg.h"
+#include "proto/reply.h"
+#include "proto/wire.h"
+
+/* Untracked ParameterStatus bytes that a server may tell at login. */
+#define WELCOME_MAX 16384
+
+/* Apart from the server, since a look-up outlives an asker that gives up. */
+struct login_state {
+	struct server *server; /* NULL: it has given up */
+	bool asking; /* dns has it */
+	struct dns_query query;
+	size_t next_addr;
+	char host[TARGET_HOST];
+	struct auth_client *auth;
+	struct buf welcome;
+	bool connect_query; /* it is running */
+	bool failed;
+};
+
+static void
+state_free(struct login_state *ls)
+{
+	auth_client_free(ls->auth);
+	buf_free(&ls->welcome);
+	free(ls);
+}
+
+void
+login_state_free(struct server *s)
+{
+	struct login_state *ls = s->login;
+
+	if (!ls)
+		return;
+	s->login = NULL;
+	ls->server = NULL;
+	if (!ls->asking)
+		state_free(ls);
+}
+
+/* ---- failing ---- */
+
+static void
+fail(struct server *s, const struct err *e, bool refused, const char *reason)
+{
+	char label[SERVER_LABEL];
+
+	if (s->login) {
+		if (s->login->failed)
+			return;
+		s->login->failed = true;
+	}
+	server_label(s, label);
+	log_warn("%s %s%s%s", label, e->msg, e->detail[0] ? "; " : "",
+	    e->detail);
+	s->owner->failed(s, e, refused);
+	server_retire(s, reason);
+}
+
+static void
+where(const struct server *s, char *out, size_t cap)
+{
+	const char *host = s->host ? s->host : s->target->host;
+
+	if (host_is_unix(host) || !host[0])
+		snprintf(out, cap, "%s/.s.PGSQL.%d", host, s->target->port);
+	else if (strchr(host, ':'))
+		snprintf(out, cap, "[%s]:%d", host, s->target->port);
+	else
+		snprintf(out, cap, "%s:%d", host, s->target->port);
+}
+
+static void
+fail_unreachable(struct server *s, const char *why, const char *reason)
+{
+	struct err e;
+	char at[TARGET_HOST + 32];
+
+	where(s, at, sizeof(at));
+	err_set(&e, "08001", "cannot reach server %s for database \"%s\": %s",
+	    at, s->target->database, why);
+	err_hint(&e, "check that PostgreSQL is running and accepting "
+	    "connections there; SHOW SERVERS and SHOW POOLS on the admin "
+	    "console tell how the pool stands");
+	fail(s, &e, false, reason);
+}
+
+static const char *
+connect_error(int err)
+{
+	switch (err) {
+	case ECONNREFUSED:
+		return "connection refused";
+	case ENOENT:
+		return "no such socket file";
+	case ETIMEDOUT:
+		return "connection timed out";
+	case EHOSTUNREACH:
+		return "no route to host";
+	case ENETUNREACH:
+		return "network is unreachable";
+	default:
+		return strerror(err);
+	}
+}
+
+void
+login_timed_out(struct server *s)
+{
+	if (s->state == SV_CONNECTING)
+		fail_unreachable(s, "connection timed out", "connect timeout");
+	else
+		fail_unreachable(s, "it did not complete the login in time",
+		    "connect timeout");
+}
+
+void
+login_lost(struct server *s)
+{
+	fail_unreachable(s, s->eof ?
+	    "it closed the connection during the login" :
+	    "it broke the protocol during the login",
+	    "server conn crashed?");
+}
+
+/* ---- connecting ---- */
+
+static void dial(struct server *s, const struct addr *a);
+
+/* The next address of the name, if there is one. */
+static bool
+dial_next(struct server *s)
+{
+	struct login_state *ls = s->login;
+
+	if (ls->next_addr >= ls->query.n_addrs)
+		return false;
+	dial(s, &ls->query.addrs[ls->next_addr++]);
+	return true;
+}
+
+static void
+dial(struct server *s, const struct addr *a)
+{
+	int fd;
+
+	if (a)
+		s->addr = *a;
+	else
+		s->addr = (struct addr){ .family = AF_UNIX };
+	fd = target_dial(s->target, s->host, &s->addr);
+	if (fd < 0) {
+		int err = errno;
+
+		if (a && dial_next(s))
+			return;
+		fail_unreachable(s, connect_error(err), "connect failed");
+		return;
+	}
+	stream_init_connecting(&s->stream, s->loop, fd, server_stream_ops());
+}
+
+static void
+on_dns(struct dns_query *q)
+{
+	struct login_state *ls = CONTAINER_OF(q, struct login_state, query);
+	struct server *s = ls->server;
+
+	ls->asking = false;
+	if (!s) {
+		state_free(ls);
+		return;
+	}
+	if (!q->ok) {
+		fail_unreachable(s, q->err.msg, "server DNS lookup failed");
+		return;
+	}
+	(void)dial_next(s);
+}
+
+void
+server_start(struct server *s, struct loop *l)
+{
+	struct login_state *ls = xcalloc(1, sizeof(*ls));
+	struct addr a;
+
+	s->loop = l;
+	s->login = ls;
+	ls->server = s;
+	s->born_us = loop_now(l);
+	s->born_wall_us = clock_wall_us();
+	target_host(s->target, ls->host);
+	s->host = xstrdup(ls->host);
+	if (s->target->connect_timeout_us)
+		timer_set(l, &s->timer,
+		    s->born_us + s->target->connect_timeout_us);
+	if (host_is_unix(s->host)) {
+		dial(s, NULL);
+	} else if (addr_parse(&a, s->host, (uint16_t)s->target->port)) {
+		dial(s, &a);
+	} else {
+		copy_str(ls->query.name, sizeof(ls->query.name), s->host);
+		ls->query.port = (uint16_t)s->target->port;
+		ls->query.reply_to = l;
+		ls->query.answered = on_dns;
+		ls->asking = true;
+		dns_ask(s->target->dns, &ls->query);
+	}
+}
+
+static void
+send_startup(struct server *s)
+{
+	struct server_target *t = s->target;
+	const char *list[32];
+	size_t n = 0;
+	char **p;
+	struct buf b = { 0 };
+
+	list[n++] = "user";
+	list[n++] = t->user;
+	list[n++] = "database";
+	list[n++] = t->dbname;
+	for (p = t->startup; p && p[0] && n + 2 < ARRAY_LEN(list); p += 2) {
+		list[n++] = p[0];
+		list[n++] = p[1];
+	}
+	list[n] = NULL;
+	request_startup(&b, list);
+	stream_write(&s->stream, buf_head(&b), buf_len(&b));
+	buf_free(&b);
+}
+
+void
+login_connected(struct server *s)
+{
+	char label[SERVER_LABEL], from[ADDR_TEXT];
+	int err = stream_connected(&s->stream);
+
+	if (err) {
+		stream_close(&s->stream);
+		if (!dial_next(s))
+			fail_unreachable(s, connect_error(err),
+			    "connect failed");
+		return;
+	}
+	addr_of_socket(&s->local, s->stream.fd);
+	s->owner->enter(s, SV_LOGIN);
+	if (s->target->log_connections) {
+		server_label(s, label);
+		addr_text(&s->local, from, sizeof(from));
+		log_info("%s new connection to server (from %s)", label, from);
+	}
+	send_startup(s);
+}
+
+/* ---- messages ---- */
+
+static bool
+login_auth(struct server *s, struct span body)
+{
+	struct login_state *ls = s->login;
+	struct auth_client_args args = {
+		.user = s->target->user,
+		.secret = s->target->secret,
+		.keys = s->target->has_keys ? &s->target->keys : NULL,
+	};
+	struct buf out = { 0 };
+	struct err e;
+
+	if (!ls->auth)
+		ls->auth = auth_client_new(&args);
+	err_clear(&e);
+	if (auth_client_step(ls->auth, body, &out, &e) == STEP_FAIL) {
+		buf_wipe_free(&out);
+		fail(s, &e, true, "login failed");
+		return false;
+	}
+	if (buf_len(&out))
+		stream_write(&s->stream, buf_head(&out), buf_len(&out));
+	buf_wipe_free(&out);
+	return true;
+}
+
+/* Kept for the welcome, unless clients carry a value of their own. */
+static bool
+login_parameter(struct server *s, struct span body)
+{
+	struct login_state *ls = s->login;
+	struct writer w;
+
+	if (server_parameter(s, body) >= 0)
+		return true;
+	if (buf_len(&ls->welcome) + body.n > WELCOME_MAX)
+		return true;
+	writer_begin(&w, &ls->welcome, 'S');
+	writer_bytes(&w, body.p, body.n);
+	writer_end(&w);
+	return true;
+}
+
+static bool
+login_key(struct server *s, struct span body)
+{
+	struct span key;
+
+	if (!msg_key_data(body, &s->pid, &key) || key.n > sizeof(s->key)) {
+		login_lost(s);
+		return false;
+	}
+	memcpy(s->key, key.p, key.n);
+	s->key_n = (uint16_t)key.n;
+	return true;
+}
+
+/* Codes after which another attempt may well succeed. */
+static bool
+is_refusal(const char *sqlstate)
+{
+	static const char *const passing[] = { "57P03", "53300", "57P01",
+		"57P02", "53400", "53200" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(passing); i++)
+		if (strcmp(sqlstate, passing[i]) == 0)
+			return false;
+	return strncmp(sqlstate, "08", 2) != 0;
+}
+
+static bool
+login_error(struct server *s, struct span body)
+{
+	struct notice_fields f;
+	struct err e;
+	char at[TARGET_HOST + 32];
+
+	if (s->login->connect_query) {
+		if (msg_notice(body, &f))
+			log_warn("connect_query of database \"%s\" failed: %s",
+			    s->target->database, f.message ? f.message : "");
+		return true;
+	}
+	if (!msg_notice(body, &f)) {
+		login_lost(s);
+		return false;
+	}
+	where(s, at, sizeof(at));
+	err_set(&e, f.sqlstate ? f.sqlstate : "08006", "%s",
+	    f.message ? f.message : "server login failed");
+	err_detail(&e, "server login failed: server %s of database \"%s\" "
+	    "said this to user \"%s\"%s%s", at, s->target->database,
+	    s->target->user, f.detail ? ": " : "", f.detail ? f.detail : "");
+	if (strcmp(e.sqlstate, "53300") == 0)
+		err_hint(&e, "this is the limit of the server itself "
+		    "(max_connections), not of the pooler; the pool size must "
+		    "stay below it");
+	else if (f.hint)
+		err_hint(&e, "%s", f.hint);
+	fail(s, &e, is_refusal(e.sqlstate), "login failed");
+	return false;
+}
+
+static void
+logged_in(struct server *s)
+{
+	s->welcome = welcome_new(buf_span(&s->login->welcome), s->params);
+	login_state_free(s);
+	timer_clear(&s->timer);
+	s->owner->ready(s);
+}
+
+static bool
+login_ready(struct server *s, struct span body)
+{
+	struct login_state *ls = s->login;
+	uint8_t status;
+	struct buf b = { 0 };
+
+	if (!msg_ready(body, &status)) {
+		login_lost(s);
+		return false;
+	}
+	s->pipeline.status = status;
+	if (!ls->connect_query && s->target->connect_query[0]) {
+		ls->connect_query = true;
+		request_query(&b, s->target->connect_query);
+		stream_write(&s->stream, buf_head(&b), buf_len(&b));
+		buf_free(&b);
+		return true;
+	}
+	if (status != 'I') {
+		login_lost(s);
+		return false;
+	}
+	logged_in(s);
+	return false;
+}
+
+bool
+login_message(struct server *s, uint8_t type, struct span body)
+{
+	if (type == 'S')
+		return login_parameter(s, body);
+	if (type == 'N')
+		return true;
+	if (type == 'E')
+		return login_error(s, body);
+	if (type == 'Z')
+		return login_ready(s, body);
+	if (s->login->connect_query)
+		return true;
+	if (type == 'R')
+		return login_auth(s, body);
+	if (type == 'K')
+		return login_key(s, body);
+	if (type == 'v')
+		return true; /* NegotiateProtocolVersion */
+	login_lost(s);
+	return false;
+}
