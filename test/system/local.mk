@@ -5,8 +5,10 @@
 system_lib = test/system/libfixture.a
 system_tests = \
 	test/system/test_auth \
+	test/system/test_badinput \
 	test/system/test_bounds \
 	test/system/test_cancel \
+	test/system/test_console \
 	test/system/test_copy \
 	test/system/test_down \
 	test/system/test_gone \
@@ -40,8 +42,10 @@ test_system_libfixture_a_SOURCES = \
 system_libs = $(system_lib) $(LIBPQ_LIBS) $(CHECK_LIBS)
 
 test_system_test_auth_LDADD = $(system_libs)
+test_system_test_badinput_LDADD = $(system_libs)
 test_system_test_bounds_LDADD = $(system_libs)
 test_system_test_cancel_LDADD = $(system_libs)
+test_system_test_console_LDADD = $(system_libs)
 test_system_test_copy_LDADD = $(system_libs)
 test_system_test_down_LDADD = $(system_libs)
 test_system_test_gone_LDADD = $(system_libs)

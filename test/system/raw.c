@@ -306,6 +306,14 @@ raw_next(struct raw *r, int ms)
 	return m;
 }
 
+int
+raw_byte(struct raw *r, int ms)
+{
+	if (r->used == r->n && !fill(r, fx_scaled(ms)))
+		return -1;
+	return r->buf[r->used++];
+}
+
 bool
 raw_ready(struct raw *r, int ms)
 {

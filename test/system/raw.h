@@ -67,6 +67,8 @@ bool raw_put(struct raw *r, struct pkt *k);
 bool raw_put_bytewise(struct raw *r, struct pkt *k);
 /* Next message; type 0 when the peer has closed. */
 struct msg raw_next(struct raw *r, int ms);
+/* One byte, as the answer to SSLRequest is; -1 at end of file. */
+int raw_byte(struct raw *r, int ms);
 /* Is there a message, or the end, within ms? */
 bool raw_ready(struct raw *r, int ms);
 /* Skips to a message of this type, fails the test at end of file. */
