@@ -51,6 +51,33 @@ trial_first_failure(void)
 	return first_failure[0] != '\0' ? first_failure : NULL;
 }
 
+/* Is the name one of a list with commas? */
+static bool
+listed(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+	const char *at = list;
+
+	while (at != NULL && *at != '\0') {
+		if (strncmp(at, name, len) == 0 &&
+		    (at[len] == ',' || at[len] == '\0'))
+			return true;
+		at = strchr(at, ',');
+		at += at != NULL;
+	}
+	return false;
+}
+
+bool
+trial_wants(const char *name)
+{
+	const char *only = getenv("TORTURE_ONLY");
+	const char *skip = getenv("TORTURE_SKIP");
+
+	return (only == NULL || listed(only, name)) &&
+	    (skip == NULL || !listed(skip, name));
+}
+
 /* splitmix64 */
 static uint64_t
 rng_next(struct rng *r)
@@ -126,13 +153,14 @@ run_clients(int ms)
 	atomic_store(&trial.stop, false);
 	if (!trial.direct) {
 		watchers[n++] = start(watch_activity, NULL);
-		watchers[n++] = start(watch_console, NULL);
+		if (trial_wants("console"))
+			watchers[n++] = start(watch_console, NULL);
 	}
 	if (trial.kills)
 		watchers[n++] = start(kill_servers, NULL);
 	for (i = 0; i < n_clients; i++)
-		clients[i] = start(i % LIBPQ_SHARE == 0 ? live_libpq :
-		    live_raw, &peers[i]);
+		clients[i] = start(i % LIBPQ_SHARE == 0 &&
+		    trial_wants("libpq") ? live_libpq : live_raw, &peers[i]);
 	/* One failure is enough; the rest would only be noise. */
 	while (fx_now_ms() < until && atomic_load(&trial.failures) == 0)
 		fx_pause_ms(20);
@@ -419,7 +447,7 @@ set_up(int workers)
 {
 	memset(&trial, 0, sizeof(trial));
 	trial.workers = workers;
-	trial.kills = workers > 0;
+	trial.kills = workers > 0 && trial_wants("kills");
 	trial.direct = workers == 0;
 	trial.seed = choose_seed();
 	trial.patience_ms = fx_scaled(30000);

@@ -21,6 +21,11 @@
  *	TORTURE_CLIENTS	default 200
  *	TORTURE_WORKERS	only this number of workers (default: 1, 2 and 4)
  *	TORTURE_INI	more lines for the [pooler] section, \n between them
+ * and to close in on something that it found:
+ *	TORTURE_ONLY	names of acts and ways to vanish (see the two tables),
+ *			and "kills", "console", "libpq", "door", "split":
+ *			nothing else is done
+ *	TORTURE_SKIP	the other way round
  */
 #ifndef TEST_SYSTEM_TORTURE_H
 #define TEST_SYSTEM_TORTURE_H
@@ -64,6 +69,9 @@ extern const char *const mode_db[MODES];
 void trial_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The first failure, or NULL. */
 const char *trial_first_failure(void);
+
+/* Has TORTURE_ONLY or TORTURE_SKIP anything to say about this? */
+bool trial_wants(const char *name);
 
 /* --- chance ----------------------------------------------------------- */
 

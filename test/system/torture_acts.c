@@ -512,50 +512,56 @@ act_run_into_timeout(struct peer *p)
 /* --- all of it --- */
 
 static const struct act {
+	const char *name;
 	enum fate (*run)(struct peer *);
 	unsigned weight;
 	unsigned modes;
 } acts[] = {
-	{ act_simple, 20, ANYWHERE },
-	{ act_several_statements, 8, ANYWHERE },
-	{ act_extended, 20, ANYWHERE },
-	{ act_pipeline, 8, WITH_TRANSACTIONS },
-	{ act_queries_in_a_row, 5, ANYWHERE },
-	{ act_error, 5, ANYWHERE },
-	{ act_notice, 3, ANYWHERE },
-	{ act_function_call, 5, ANYWHERE },
-	{ act_copy_out, 5, ANYWHERE },
-	{ act_copy_in, 5, ANYWHERE },
-	{ act_transaction, 20, WITH_TRANSACTIONS },
-	{ act_application_name, 4, ANYWHERE },
-	{ act_session, 6, IN(MODE_SESSION) },
-	{ act_slow_reader, 2, ANYWHERE },
-	{ act_statement_timeout, 1, ANYWHERE },
-	{ act_cancel, 4, ANYWHERE },
-	{ act_late_cancel, 3, ANYWHERE },
-	{ act_wrong_cancel, 2, ANYWHERE },
-	{ act_run_into_timeout, 2, ANYWHERE },
+#define ACT(name, weight, modes) { #name, act_##name, weight, modes }
+	ACT(simple, 20, ANYWHERE),
+	ACT(several_statements, 8, ANYWHERE),
+	ACT(extended, 20, ANYWHERE),
+	ACT(pipeline, 8, WITH_TRANSACTIONS),
+	ACT(queries_in_a_row, 5, ANYWHERE),
+	ACT(error, 5, ANYWHERE),
+	ACT(notice, 3, ANYWHERE),
+	ACT(function_call, 5, ANYWHERE),
+	ACT(copy_out, 5, ANYWHERE),
+	ACT(copy_in, 5, ANYWHERE),
+	ACT(transaction, 20, WITH_TRANSACTIONS),
+	ACT(application_name, 4, ANYWHERE),
+	ACT(session, 6, IN(MODE_SESSION)),
+	ACT(slow_reader, 2, ANYWHERE),
+	ACT(statement_timeout, 1, ANYWHERE),
+	ACT(cancel, 4, ANYWHERE),
+	ACT(late_cancel, 3, ANYWHERE),
+	ACT(wrong_cancel, 2, ANYWHERE),
+	ACT(run_into_timeout, 2, ANYWHERE),
+#undef ACT
 };
+
+static unsigned
+weight(const struct act *act, const struct peer *p)
+{
+	return act->modes & 1u << p->mode && trial_wants(act->name) ?
+	    act->weight : 0;
+}
 
 enum fate
 peer_act(struct peer *p)
 {
-	size_t i, n = sizeof(acts) / sizeof(acts[0]);
+	const struct act *act, *end = acts + sizeof(acts) / sizeof(acts[0]);
 	unsigned total = 0, pick;
 	enum fate fate;
 
-	for (i = 0; i < n; i++)
-		if (acts[i].modes & 1u << p->mode)
-			total += acts[i].weight;
+	for (act = acts; act < end; act++)
+		total += weight(act, p);
+	if (total == 0)
+		return FATE_LOST;
 	pick = rng_below(&p->rng, total);
-	for (i = 0; i < n; i++) {
-		if (!(acts[i].modes & 1u << p->mode))
-			continue;
-		if (pick < acts[i].weight)
-			break;
-		pick -= acts[i].weight;
-	}
-	fate = acts[i].run(p);
+	for (act = acts; pick >= weight(act, p); act++)
+		pick -= weight(act, p);
+	fate = act->run(p);
 	/* An error in the middle leaves us unsure where we stand: leave. */
 	if (fate == FATE_ERROR || p->status != 'I')
 		return FATE_LOST;

@@ -190,25 +190,37 @@ gone_then_cancel(struct peer *p)
 	peer_leave(p, LEAVE_RST);
 }
 
-static void (*const ways[])(struct peer *) = {
-	gone_mid_message,
-	gone_mid_query,
-	gone_mid_transaction,
-	gone_mid_transaction,
-	gone_before_sync,
-	gone_mid_copy_in,
-	gone_mid_result,
-	gone_and_forgotten,
-	gone_and_forgotten,
-	gone_half,
-	gone_then_cancel,
+static const struct way {
+	const char *name;
+	void (*run)(struct peer *);
+} ways[] = {
+#define WAY(name) { #name, name }
+	WAY(gone_mid_message),
+	WAY(gone_mid_query),
+	WAY(gone_mid_transaction),
+	WAY(gone_mid_transaction),
+	WAY(gone_before_sync),
+	WAY(gone_mid_copy_in),
+	WAY(gone_mid_result),
+	WAY(gone_and_forgotten),
+	WAY(gone_and_forgotten),
+	WAY(gone_half),
+	WAY(gone_then_cancel),
+#undef WAY
 };
 
 void
 peer_vanish(struct peer *p)
 {
+	const struct way *way;
+
+	way = &ways[rng_below(&p->rng, sizeof(ways) / sizeof(ways[0]))];
+	if (!trial_wants(way->name)) {
+		peer_leave(p, LEAVE_TERMINATE);
+		return;
+	}
 	atomic_fetch_add(&trial.gone, 1);
-	ways[rng_below(&p->rng, sizeof(ways) / sizeof(ways[0]))](p);
+	way->run(p);
 }
 
 /* Those who do not even log in: probes, and half a start-up packet. */
@@ -247,8 +259,8 @@ live_raw(void *arg)
 	unsigned n;
 
 	while (!atomic_load(&trial.stop)) {
-		p->split = rng_chance(&p->rng, 12);
-		if (rng_chance(&p->rng, 3))
+		p->split = rng_chance(&p->rng, 12) && trial_wants("split");
+		if (rng_chance(&p->rng, 3) && trial_wants("door"))
 			stop_at_the_door(p);
 		if (!peer_open(p, pick_user(p)))
 			continue;
