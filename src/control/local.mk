@@ -10,8 +10,6 @@ pooler_core_sources += \
 	include/control/names.h \
 	include/control/cli.h src/control/cli.c \
 	include/control/source.h src/control/source.c \
-	include/control/command.h src/control/command.c \
-	include/control/rows.h src/control/rows.c \
 	include/control/plane.h src/control/plane.c \
 	include/control/period.h src/control/period.c \
 	include/control/reload.h src/control/reload.c \
@@ -25,3 +23,8 @@ pooler_core_sources += \
 	src/control/verb_pause.c src/control/verb_process.c \
 	include/control/console.h src/control/console_impl.h \
 	src/control/console.c src/control/console_msg.c
+
+# These are pure, and held to it: unit tests and fuzzers link them alone.
+libpure_a_SOURCES += \
+	include/control/command.h src/control/command.c \
+	include/control/rows.h src/control/rows.c

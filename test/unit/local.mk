@@ -14,9 +14,8 @@ unit_tests += test/unit/test_ini test/unit/test_option \
 EXTRA_DIST += test/unit/config_world.h
 EXTRA_DIST += test/unit/unit.h test/unit/unit_suite.h
 
-# control/: not of libpure, but nothing else of libpooler comes with it.
+# control/: its pure part
 unit_tests += test/unit/test_command
-test_unit_test_command_LDADD = libpooler.a $(pure_libs) $(CHECK_LIBS)
 
 # Printed documents are what the tables say.
 TESTS += test/unit/check_docs.sh
