@@ -385,12 +385,13 @@ target_unref(struct target *t)
 	free(t);
 }
 
-/* Tells of lines that were lost since it last did. */
+/* Tells of lines that were lost since it last did; b is empty and serves. */
 static void
-tell_dropped(uint64_t *told)
+tell_dropped(uint64_t *told, struct batch *b, const struct target *t)
 {
 	uint64_t now = log_dropped();
-	char text[96];
+	char text[96], bytes[256];
+	struct line l;
 
 	if (now == *told)
 		return;
@@ -398,7 +399,10 @@ tell_dropped(uint64_t *told)
 	    "could not be written in time",
 	    (unsigned long long)(now - *told));
 	*told = now;
-	put(LVL_WARNING, text);
+	put_line(bytes, sizeof(bytes), &l, LVL_WARNING, text);
+	batch_add(b, bytes, &l);
+	write_batch(b, t);
+	b->n = b->n_lines = 0;
 }
 
 static void *
@@ -422,8 +426,7 @@ writer(void *arg)
 		pthread_mutex_unlock(&lock);
 		write_batch(full, t);
 		full->n = full->n_lines = 0;
-		if (!must_stop())
-			tell_dropped(&told);
+		tell_dropped(&told, full, t);
 		target_unref(t);
 		pthread_mutex_lock(&lock);
 	}
