@@ -29,16 +29,16 @@
 /* In the order of their arrival, which is the order in which they expire. */
 struct guest {
 	TAILQ_ENTRY(guest) link;
-	int		fd;
-	uint64_t	arrived_ms;
-	bool		started;
+	int fd;
+	uint64_t arrived_ms;
+	bool started;
 };
 
 TAILQ_HEAD(guests, guest);
 
 struct answer {
-	uint8_t	bytes[512];
-	size_t	len;
+	uint8_t bytes[512];
+	size_t len;
 };
 
 static uint64_t
@@ -65,7 +65,10 @@ add(struct answer *a, char type, const void *body, size_t n)
 static void
 make_welcome(struct answer *a)
 {
-	static const struct { const char *text; size_t len; } param[] = {
+	static const struct {
+		const char *text;
+		size_t len;
+	} param[] = {
 #define PARAM(name, value) { name "\0" value, sizeof(name "\0" value) }
 		PARAM("server_version", "15.0"),
 		PARAM("server_encoding", "UTF8"),
@@ -93,11 +96,10 @@ listen_on(const char *dir, const char *port)
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%.80s/.s.PGSQL.%.8s",
-	    dir, port);
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%.80s/.s.PGSQL.%.8s", dir,
+	    port);
 	unlink(sun.sun_path);
-	if (fd < 0 ||
-	    bind(fd, (struct sockaddr *)&sun, sizeof(sun)) != 0 ||
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) != 0 ||
 	    listen(fd, 4096) != 0) {
 		perror(sun.sun_path);
 		exit(1);

@@ -44,31 +44,30 @@
 #define PATIENCE_MS 60000
 
 struct client {
-	int		fd;
+	int fd;
 	/* Of the message in progress: header bytes seen, body bytes to come. */
-	uint8_t		head[5];
-	unsigned	head_len;
-	uint32_t	body_left;
-	char		error[200];
-	unsigned	error_len;
+	uint8_t head[5];
+	unsigned head_len;
+	uint32_t body_left;
+	char error[200];
+	unsigned error_len;
 };
 
 struct load {
-	const char	*host;
-	int		 port;
-	const char	*user;
-	int		 epoll;
-	struct client	**kept;
-	size_t		 nkept;
-	size_t		 in_flight;
-	uint64_t	 bytes;
-	char		 error[400];
+	const char *host;
+	int port;
+	const char *user;
+	int epoll;
+	struct client **kept;
+	size_t nkept;
+	size_t in_flight;
+	uint64_t bytes;
+	char error[400];
 };
 
 enum progress { MORE, READY, BROKEN };
 
-__attribute__((format(printf, 2, 3)))
-static bool
+__attribute__((format(printf, 2, 3))) static bool
 load_fail(struct load *ld, const char *fmt, ...)
 {
 	va_list ap;
@@ -99,8 +98,7 @@ dial_unix(const struct load *ld)
 
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%.80s/.s.PGSQL.%d",
 	    ld->host, ld->port);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&sun,
-	    sizeof(sun)) != 0) {
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) != 0) {
 		close(fd);
 		return -1;
 	}
@@ -257,8 +255,8 @@ client_read(struct load *ld, struct client *c)
 		ld->bytes += (uint64_t)n;
 	got = n > 0 ? client_scan(c, buf, (size_t)n) : BROKEN;
 	if (got == BROKEN || (got == READY && c->error_len > 0)) {
-		load_fail(ld, "%s", c->error_len > 0 ? c->error :
-		    "connection closed");
+		load_fail(ld, "%s",
+		    c->error_len > 0 ? c->error : "connection closed");
 		return BROKEN;
 	}
 	return got;

@@ -160,7 +160,10 @@ run_clients(int ms)
 		watchers[n++] = start(kill_servers, NULL);
 	for (i = 0; i < n_clients; i++)
 		clients[i] = start(i % LIBPQ_SHARE == 0 &&
-		    trial_wants("libpq") ? live_libpq : live_raw, &peers[i]);
+			    trial_wants("libpq") ?
+			live_libpq :
+			live_raw,
+		    &peers[i]);
 	/* One failure is enough; the rest would only be noise. */
 	while (fx_now_ms() < until && atomic_load(&trial.failures) == 0)
 		fx_pause_ms(20);
@@ -183,7 +186,8 @@ make_peers(void)
 		peers[i].rng.state = trial.seed * 1000003 + (uint64_t)i;
 		/* Half in transactions, a quarter each in the others. */
 		peers[i].mode = i / LIBPQ_SHARE % 4 < 2 ? MODE_TRANSACTION :
-		    i / LIBPQ_SHARE % 4 == 2 ? MODE_SESSION : MODE_STATEMENT;
+		    i / LIBPQ_SHARE % 4 == 2		? MODE_SESSION :
+							  MODE_STATEMENT;
 	}
 }
 
@@ -205,8 +209,10 @@ static long
 backends(const char *cond)
 {
 	return pg_int("SELECT count(*) FROM pg_stat_activity WHERE "
-	    "backend_type = 'client backend' AND usename <> 'postgres' AND "
-	    "(%s)", cond);
+		      "backend_type = 'client backend' AND usename <> "
+		      "'postgres' AND "
+		      "(%s)",
+	    cond);
 }
 
 /* Everybody has gone: so nobody waits, and nothing is held for anyone. */
@@ -216,24 +222,32 @@ check_all_at_rest(void)
 	int ms = trial.grace_ms + 5000;
 
 	WAIT_UNTIL(show("POOLS", "database=app", "cl_active") +
-	    show("POOLS", "database=app2", "cl_active") +
-	    show("POOLS", "database=app3", "cl_active") == 0, ms);
+		    show("POOLS", "database=app2", "cl_active") +
+		    show("POOLS", "database=app3", "cl_active") ==
+		0,
+	    ms);
 	WAIT_UNTIL(show("POOLS", NULL, "cl_waiting") == 0, ms);
 	WAIT_UNTIL(show("POOLS", NULL, "sv_active") == 0, ms);
 	WAIT_UNTIL(show("POOLS", NULL, "sv_login") == 0, ms);
 	WAIT_UNTIL(show("POOLS", NULL, "sv_tested") == 0, ms);
 	WAIT_UNTIL(show("POOLS", NULL, "cl_active_cancel_req") +
-	    show("POOLS", NULL, "cl_waiting_cancel_req") +
-	    show("POOLS", NULL, "sv_active_cancel") +
-	    show("POOLS", NULL, "sv_being_canceled") == 0, ms);
+		    show("POOLS", NULL, "cl_waiting_cancel_req") +
+		    show("POOLS", NULL, "sv_active_cancel") +
+		    show("POOLS", NULL, "sv_being_canceled") ==
+		0,
+	    ms);
 	WAIT_UNTIL(show_rows("CLIENTS", NULL) == 1, ms);
 	WAIT_UNTIL(backends("state <> 'idle'") == 0, ms);
 	/* Three ways to count the servers must come to the same. */
 	WAIT_UNTIL(show_rows("SERVERS", NULL) == backends("true"), ms);
 	WAIT_UNTIL(show("POOLS", NULL, "sv_idle") +
-	    show("POOLS", NULL, "sv_used") == backends("true"), ms);
+		    show("POOLS", NULL, "sv_used") ==
+		backends("true"),
+	    ms);
 	WAIT_UNTIL(show("LISTS", "list=used_clients", "items") +
-	    show("LISTS", "list=login_clients", "items") <= 1, ms);
+		    show("LISTS", "list=login_clients", "items") <=
+		1,
+	    ms);
 }
 
 static int
@@ -262,8 +276,8 @@ check_kept(enum mode mode, const int64_t *ids, size_t n)
 		found[have++] = atoll(PQgetvalue(r, i, 0));
 	PQclear(r);
 	for (; n > 0; n--)
-		if (bsearch(&ids[n - 1], found, have, sizeof(*found),
-		    by_id) == NULL)
+		if (bsearch(&ids[n - 1], found, have, sizeof(*found), by_id) ==
+		    NULL)
 			missing++;
 	free(found);
 	if (missing > 0)
@@ -317,13 +331,13 @@ check_promises(void)
 	forgotten = atomic_load(&trial.forgotten) - forgotten;
 	if (forgotten > atomic_load(&trial.killed))
 		trial_fail("%ld of %ld sent whole before leaving are lost, "
-		    "and only %ld servers were killed", forgotten,
-		    atomic_load(&trial.forgotten),
+			   "and only %ld servers were killed",
+		    forgotten, atomic_load(&trial.forgotten),
 		    atomic_load(&trial.killed));
 	if (atomic_load(&trial.lost) > atomic_load(&trial.killed))
 		trial_fail("%ld clients lost their connection, and only %ld "
-		    "servers were killed", atomic_load(&trial.lost),
-		    atomic_load(&trial.killed));
+			   "servers were killed",
+		    atomic_load(&trial.lost), atomic_load(&trial.killed));
 }
 
 /* Open files of the pooler but for its connections to servers. */
@@ -385,8 +399,10 @@ start_pooler(void)
 	char ours[80];
 	struct pooler *p;
 
-	snprintf(ours, sizeof(ours), "worker_threads = %d\n"
-	    "client_gone_grace = 0.2\n", trial.workers);
+	snprintf(ours, sizeof(ours),
+	    "worker_threads = %d\n"
+	    "client_gone_grace = 0.2\n",
+	    trial.workers);
 	p = pooler_start(
 	    "max_client_conn = 2000\n"
 	    "log_connections = 0\n"
@@ -408,8 +424,9 @@ start_pooler(void)
 	    "pool_size=%d max_db_connections=%d\n",
 	    trial.workers == 2 ? 0 : 30, trial.workers == 4,
 	    pooler_is_foreign() ? "" : ours, more,
-	    pooler_is_foreign() ? "" :
-	    "dave = query_timeout=1 idle_transaction_timeout=1",
+	    pooler_is_foreign() ?
+		"" :
+		"dave = query_timeout=1 idle_transaction_timeout=1",
 	    BOUND, BOUND, BOUND, BOUND, BOUND, BOUND);
 	free(more);
 	return p;
@@ -418,11 +435,12 @@ start_pooler(void)
 static void
 report(double seconds)
 {
-	fprintf(stderr, "torture: %d workers, seed %llu, %d clients, %.1f s: "
+	fprintf(stderr,
+	    "torture: %d workers, seed %llu, %d clients, %.1f s: "
 	    "%ld answers, %ld logins, %ld vanished (%ld fire and forget), "
 	    "%ld cancels (%ld hit), %ld timeouts, %ld servers killed (%ld "
-	    "clients lost), %ld samples, %ld failures\n", trial.workers,
-	    (unsigned long long)trial.seed, n_clients, seconds,
+	    "clients lost), %ld samples, %ld failures\n",
+	    trial.workers, (unsigned long long)trial.seed, n_clients, seconds,
 	    atomic_load(&trial.answers), atomic_load(&trial.logins),
 	    atomic_load(&trial.gone), atomic_load(&trial.forgotten),
 	    atomic_load(&trial.cancels), atomic_load(&trial.cancelled),
@@ -495,8 +513,7 @@ both_halves(struct pooler *pooler, int ms)
 	check_promises();
 }
 
-START_TEST(nobody_gets_a_foreign_answer)
-{
+START_TEST (nobody_gets_a_foreign_answer) {
 	static const int workers[] = { 1, 2, 4 };
 	int64_t began = fx_now_ms();
 	struct pooler *pooler;
@@ -518,8 +535,7 @@ END_TEST
  * What is held against the pooler has to hold for PostgreSQL itself, or it is
  * the torturer who is wrong.
  */
-START_TEST(on_postgresql_itself_nothing_is_found)
-{
+START_TEST (on_postgresql_itself_nothing_is_found) {
 	int64_t began = fx_now_ms();
 
 	if (getenv("TORTURE_WORKERS") != NULL)
@@ -530,12 +546,12 @@ START_TEST(on_postgresql_itself_nothing_is_found)
 	trial.port = pg_port();
 	pg_exec("ALTER ROLE dave SET statement_timeout = '1s'");
 	pg_exec("ALTER ROLE dave SET idle_in_transaction_session_timeout = "
-	    "'1s'");
+		"'1s'");
 	run_clients(1000);
 	WAIT_UNTIL(backends("query NOT LIKE '%pg_sleep(20)%'") == 0, 10000);
 	check_promises();
 	pg_exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-	    "WHERE usename <> 'postgres'");
+		"WHERE usename <> 'postgres'");
 	pg_exec("ALTER ROLE dave RESET ALL");
 	judge(began);
 }

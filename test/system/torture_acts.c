@@ -136,11 +136,12 @@ act_copy_out(struct peer *p)
 	unsigned n = 1 + rng_below(&p->rng, 300);
 	char sql[500];
 
-	snprintf(sql, sizeof(sql), "COPY (SELECT '%s' || i, "
+	snprintf(sql, sizeof(sql),
+	    "COPY (SELECT '%s' || i, "
 	    "current_setting('application_name'), "
 	    "coalesce(current_setting('torture.me', true), '') "
-	    "FROM generate_series(%u, %u) i) TO STDOUT", p->who, seg->first,
-	    seg->first + n - 1);
+	    "FROM generate_series(%u, %u) i) TO STDOUT",
+	    p->who, seg->first, seg->first + n - 1);
 	seg->rows = n;
 	p->seq += n;
 	pkt_query(&s.out, sql);
@@ -235,9 +236,10 @@ begin(struct peer *p, int64_t id, enum promise promise)
 		return FATE_LOST;
 	}
 	snprintf(p->me, sizeof(p->me), "%s%u", p->who, p->seq);
-	snprintf(sql, sizeof(sql), "SET LOCAL torture.me = '%s'; "
-	    "INSERT INTO torture_ledger VALUES (%lld, %d)", p->me,
-	    (long long)id, (int)promise);
+	snprintf(sql, sizeof(sql),
+	    "SET LOCAL torture.me = '%s'; "
+	    "INSERT INTO torture_ledger VALUES (%lld, %d)",
+	    p->me, (long long)id, (int)promise);
 	script_command(&s, p, sql);
 	script_simple(&s, p, 1);
 	return peer_run(p, &s);
@@ -252,11 +254,12 @@ suspended_portal(struct peer *p)
 	char sql[400];
 	unsigned i, n = 2 + rng_below(&p->rng, 4);
 
-	snprintf(sql, sizeof(sql), "SELECT '%s' || i, "
+	snprintf(sql, sizeof(sql),
+	    "SELECT '%s' || i, "
 	    "current_setting('application_name'), "
 	    "coalesce(current_setting('torture.me', true), '') "
-	    "FROM generate_series(%u, %u) i", p->who, seg->first,
-	    seg->first + n - 1);
+	    "FROM generate_series(%u, %u) i",
+	    p->who, seg->first, seg->first + n - 1);
 	pkt_parse(&s.out, "", sql);
 	pkt_bind(&s.out, "one", "");
 	for (i = 0; i < n; i++)
@@ -366,10 +369,13 @@ act_session(struct peer *p)
 	enum fate fate;
 
 	snprintf(p->me, sizeof(p->me), "%ssession", p->who);
-	snprintf(sql, sizeof(sql), "SET torture.me = '%s'; "
-	    "CREATE TEMP TABLE mine (i int)", p->me);
+	snprintf(sql, sizeof(sql),
+	    "SET torture.me = '%s'; "
+	    "CREATE TEMP TABLE mine (i int)",
+	    p->me);
 	script_command(&s, p, sql);
-	pkt_parse(&s.out, "mine", "SELECT $1::text, "
+	pkt_parse(&s.out, "mine",
+	    "SELECT $1::text, "
 	    "current_setting('application_name'), "
 	    "coalesce(current_setting('torture.me', true), '')");
 	for (i = 0; i < n; i++) {
@@ -432,7 +438,8 @@ act_statement_timeout(struct peer *p)
 {
 	struct script s = { 0 };
 
-	script_command(&s, p, "SET LOCAL statement_timeout = 20; "
+	script_command(&s, p,
+	    "SET LOCAL statement_timeout = 20; "
 	    "SELECT pg_sleep(5)");
 	s.seg[0].want = "57014";
 	return peer_run(p, &s);
@@ -451,7 +458,8 @@ act_cancel(struct peer *p)
 	struct pollfd pfd = { .fd = p->fd, .events = POLLIN };
 	int i;
 
-	script_command(&s, p, "SET LOCAL statement_timeout = 3000; "
+	script_command(&s, p,
+	    "SET LOCAL statement_timeout = 3000; "
 	    "SELECT pg_sleep(10)");
 	s.seg[0].want = "57014";
 	(void)peer_send(p, &s.out);
@@ -517,7 +525,10 @@ static const struct act {
 	unsigned weight;
 	unsigned modes;
 } acts[] = {
-#define ACT(name, weight, modes) { #name, act_##name, weight, modes }
+#define ACT(name, weight, modes)                 \
+	{                                        \
+#name, act_##name, weight, modes \
+	}
 	ACT(simple, 20, ANYWHERE),
 	ACT(several_statements, 8, ANYWHERE),
 	ACT(extended, 20, ANYWHERE),
@@ -544,7 +555,8 @@ static unsigned
 weight(const struct act *act, const struct peer *p)
 {
 	return act->modes & 1u << p->mode && trial_wants(act->name) ?
-	    act->weight : 0;
+	    act->weight :
+	    0;
 }
 
 enum fate

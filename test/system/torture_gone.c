@@ -14,8 +14,10 @@ insert(struct pkt *k, const struct peer *p, enum promise promise, int64_t *id)
 	char sql[120];
 
 	*id = peer_id(p);
-	snprintf(sql, sizeof(sql), "INSERT INTO torture_ledger VALUES "
-	    "(%lld, %d)", (long long)*id, (int)promise);
+	snprintf(sql, sizeof(sql),
+	    "INSERT INTO torture_ledger VALUES "
+	    "(%lld, %d)",
+	    (long long)*id, (int)promise);
 	pkt_query(k, sql);
 }
 
@@ -73,8 +75,10 @@ gone_before_sync(struct peer *p)
 	struct pkt k = { 0 };
 	char sql[120];
 
-	snprintf(sql, sizeof(sql), "INSERT INTO torture_ledger VALUES "
-	    "(%lld, %d)", (long long)peer_id(p), (int)PROMISE_NEVER);
+	snprintf(sql, sizeof(sql),
+	    "INSERT INTO torture_ledger VALUES "
+	    "(%lld, %d)",
+	    (long long)peer_id(p), (int)PROMISE_NEVER);
 	pkt_parse(&k, "", sql);
 	pkt_bind(&k, "", "");
 	pkt_execute(&k, "", 0);
@@ -108,7 +112,8 @@ gone_mid_result(struct peer *p)
 	struct pkt k = { 0 };
 	char some[512];
 
-	pkt_query(&k, "SELECT repeat('nobody', 1000) "
+	pkt_query(&k,
+	    "SELECT repeat('nobody', 1000) "
 	    "FROM generate_series(1, 3000)");
 	(void)peer_send(p, &k);
 	if (rng_chance(&p->rng, 70))
@@ -122,8 +127,10 @@ insert_extended(struct pkt *k, const struct peer *p)
 {
 	char sql[120];
 
-	snprintf(sql, sizeof(sql), "INSERT INTO torture_ledger VALUES "
-	    "(%lld, %d)", (long long)peer_id(p), (int)PROMISE_FORGET);
+	snprintf(sql, sizeof(sql),
+	    "INSERT INTO torture_ledger VALUES "
+	    "(%lld, %d)",
+	    (long long)peer_id(p), (int)PROMISE_FORGET);
 	pkt_parse(k, "", sql);
 	pkt_bind(k, "", "");
 	pkt_execute(k, "", 0);
@@ -145,10 +152,11 @@ gone_and_forgotten(struct peer *p)
 		peer_leave(p, LEAVE_FIN);
 		return;
 	}
-	snprintf(sql, sizeof(sql), "%sINSERT INTO torture_ledger VALUES "
-	    "(%lld, %d)%s", p->mode == MODE_STATEMENT ? "" : "BEGIN; ",
-	    (long long)peer_id(p), (int)PROMISE_FORGET,
-	    p->mode == MODE_STATEMENT ? "" : "; COMMIT");
+	snprintf(sql, sizeof(sql),
+	    "%sINSERT INTO torture_ledger VALUES "
+	    "(%lld, %d)%s",
+	    p->mode == MODE_STATEMENT ? "" : "BEGIN; ", (long long)peer_id(p),
+	    (int)PROMISE_FORGET, p->mode == MODE_STATEMENT ? "" : "; COMMIT");
 	if (rng_chance(&p->rng, 50))
 		insert_extended(&k, p);
 	else
@@ -194,7 +202,10 @@ static const struct way {
 	const char *name;
 	void (*run)(struct peer *);
 } ways[] = {
-#define WAY(name) { #name, name }
+#define WAY(name)           \
+	{                   \
+#name, name \
+	}
 	WAY(gone_mid_message),
 	WAY(gone_mid_query),
 	WAY(gone_mid_transaction),

@@ -7,8 +7,8 @@
 
 #include "fixture.h"
 
-#define ASIDE                                        \
-	", current_setting('application_name'), "    \
+#define ASIDE                                     \
+	", current_setting('application_name'), " \
 	"coalesce(current_setting('torture.me', true), '')"
 
 static void
@@ -28,9 +28,11 @@ lq_open(struct peer *p)
 	p->cancelled = false;
 	snprintf(p->who, sizeof(p->who), "T%d.%u.", p->slot, p->incarnation);
 	snprintf(p->app, sizeof(p->app), "%sapp", p->who);
-	snprintf(info, sizeof(info), "host=127.0.0.1 port=%d user=%s dbname=%s "
-	    "application_name=%s gssencmode=disable sslmode=%s", trial.port,
-	    rng_chance(&p->rng, 80) ? "alice" : "bob", mode_db[p->mode], p->app,
+	snprintf(info, sizeof(info),
+	    "host=127.0.0.1 port=%d user=%s dbname=%s "
+	    "application_name=%s gssencmode=disable sslmode=%s",
+	    trial.port, rng_chance(&p->rng, 80) ? "alice" : "bob",
+	    mode_db[p->mode], p->app,
 	    rng_chance(&p->rng, 50) ? "prefer" : "disable");
 	c = PQconnectdb(info);
 	PQsetNoticeProcessor(c, be_silent, NULL);
@@ -52,14 +54,15 @@ lq_good(struct peer *p, PGconn *c, const PGresult *r, ExecStatusType hoped)
 		atomic_fetch_add(&trial.cancelled, 1);
 		return false;
 	}
-	if (trial.kills && (PQstatus(c) == CONNECTION_BAD || (state != NULL &&
-	    (strncmp(state, "57P0", 4) == 0 ||
-	    strncmp(state, "08", 2) == 0)))) {
+	if (trial.kills &&
+	    (PQstatus(c) == CONNECTION_BAD ||
+		(state != NULL &&
+		    (strncmp(state, "57P0", 4) == 0 ||
+			strncmp(state, "08", 2) == 0)))) {
 		atomic_fetch_add(&trial.lost, 1);
 		return false;
 	}
-	trial_fail("%s libpq: %s %s", p->who, state != NULL ? state : "",
-	    text);
+	trial_fail("%s libpq: %s %s", p->who, state != NULL ? state : "", text);
 	return false;
 }
 
@@ -75,8 +78,9 @@ lq_row(struct peer *p, const PGresult *r, int row, unsigned seq)
 	    strcmp(PQgetvalue(r, row, 2), "") == 0)
 		return true;
 	trial_fail("%s FOREIGN ANSWER (libpq): expected %s, %s and got %s, %s, "
-	    "\"%s\"", p->who, token, p->app, PQgetvalue(r, row, 0),
-	    PQgetvalue(r, row, 1), PQgetvalue(r, row, 2));
+		   "\"%s\"",
+	    p->who, token, p->app, PQgetvalue(r, row, 0), PQgetvalue(r, row, 1),
+	    PQgetvalue(r, row, 2));
 	return false;
 }
 
@@ -106,8 +110,10 @@ lq_exec_params(struct peer *p, PGconn *c)
 	const char *value = token;
 
 	snprintf(token, sizeof(token), "%s%u", p->who, ++p->seq);
-	return lq_check(p, c, PQexecParams(c, "SELECT $1::text" ASIDE, 1, NULL,
-	    &value, NULL, NULL, 0), p->seq);
+	return lq_check(p, c,
+	    PQexecParams(c, "SELECT $1::text" ASIDE, 1, NULL, &value, NULL,
+		NULL, 0),
+	    p->seq);
 }
 
 static bool
@@ -154,8 +160,8 @@ lq_prepared(struct peer *p, PGconn *c)
 	PQclear(r);
 	for (i = 0; i < n && good; i++) {
 		snprintf(token, sizeof(token), "%s%u", p->who, ++p->seq);
-		good = lq_check(p, c, PQexecPrepared(c, "p", 1, &value, NULL,
-		    NULL, 0), p->seq);
+		good = lq_check(p, c,
+		    PQexecPrepared(c, "p", 1, &value, NULL, NULL, 0), p->seq);
 	}
 	r = good ? PQexec(c, "DEALLOCATE p") : NULL;
 	good = good && lq_good(p, c, r, PGRES_COMMAND_OK);
@@ -171,9 +177,10 @@ lq_copy_out(struct peer *p, PGconn *c)
 	PGresult *r;
 	bool good;
 
-	snprintf(sql, sizeof(sql), "COPY (SELECT '%s' || i FROM "
-	    "generate_series(%u, %u) i) TO STDOUT", p->who, first,
-	    first + n - 1);
+	snprintf(sql, sizeof(sql),
+	    "COPY (SELECT '%s' || i FROM "
+	    "generate_series(%u, %u) i) TO STDOUT",
+	    p->who, first, first + n - 1);
 	p->seq += n;
 	r = PQexec(c, sql);
 	good = lq_good(p, c, r, PGRES_COPY_OUT);
@@ -203,8 +210,10 @@ lq_cancel(struct peer *p, PGconn *c)
 	PGresult *r, *last = NULL;
 	bool good;
 
-	if (cancel == NULL || PQsendQuery(c, "SET LOCAL statement_timeout = "
-	    "3000; SELECT pg_sleep(10)") != 1) {
+	if (cancel == NULL ||
+	    PQsendQuery(c,
+		"SET LOCAL statement_timeout = "
+		"3000; SELECT pg_sleep(10)") != 1) {
 		PQfreeCancel(cancel);
 		return lq_good(p, c, NULL, PGRES_TUPLES_OK);
 	}
@@ -226,8 +235,15 @@ void *
 live_libpq(void *arg)
 {
 	static bool (*const acts[])(struct peer *, PGconn *) = {
-		lq_exec, lq_exec_params, lq_pipeline, lq_prepared, lq_copy_out,
-		lq_cancel, lq_exec, lq_exec_params, lq_pipeline,
+		lq_exec,
+		lq_exec_params,
+		lq_pipeline,
+		lq_prepared,
+		lq_copy_out,
+		lq_cancel,
+		lq_exec,
+		lq_exec_params,
+		lq_pipeline,
 	};
 	struct peer *p = arg;
 	unsigned n;
@@ -244,8 +260,8 @@ live_libpq(void *arg)
 			n = 0;
 		}
 		while (n-- > 0 && !atomic_load(&trial.stop))
-			if (!acts[rng_below(&p->rng, sizeof(acts) /
-			    sizeof(acts[0]))](p, c))
+			if (!acts[rng_below(&p->rng,
+				sizeof(acts) / sizeof(acts[0]))](p, c))
 				break;
 		PQfinish(c);
 	}

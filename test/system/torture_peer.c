@@ -140,7 +140,8 @@ peer_send(struct peer *p, struct pkt *k)
 	for (at = 0; good && at < k->n; at += step) {
 		step = k->n - at;
 		if (p->split)
-			step = at < SPLIT_MAX ? 1 :
+			step = at < SPLIT_MAX ?
+			    1 :
 			    1 + rng_below(&p->rng, (uint32_t)step);
 		good = send_all(p, k->p + at, step);
 		if (p->split && rng_chance(&p->rng, 10))
@@ -317,8 +318,9 @@ check_row(struct peer *p, const struct segment *seg, unsigned nth,
 
 	if (nth >= seg->rows || n < 3 || !is_token(p, seq, v[0].p, v[0].n))
 		trial_fail("%s FOREIGN ANSWER: expected %s%u (row %u of %u) "
-		    "and got %u columns \"%.*s\"", p->who, p->who, seq, nth,
-		    seg->rows, n, n > 0 ? (int)(v[0].n > 60 ? 60 : v[0].n) : 0,
+			   "and got %u columns \"%.*s\"",
+		    p->who, p->who, seq, nth, seg->rows, n,
+		    n > 0 ? (int)(v[0].n > 60 ? 60 : v[0].n) : 0,
 		    n > 0 ? v[0].p : "");
 	else if (!value_is(&v[1], p->app))
 		trial_fail("%s application_name is \"%.*s\", not \"%s\"",
@@ -326,8 +328,8 @@ check_row(struct peer *p, const struct segment *seg, unsigned nth,
 	else if (!value_is(&v[2], p->me))
 		trial_fail("%s is in the transaction of \"%.*s\", not \"%s\"",
 		    p->who, (int)v[2].n, v[2].p, p->me);
-	else if (seg->filler > 0 && (n < 4 ||
-	    !is_filler(p, seq, seg->filler, v[3].p, v[3].n)))
+	else if (seg->filler > 0 &&
+	    (n < 4 || !is_filler(p, seq, seg->filler, v[3].p, v[3].n)))
 		trial_fail("%s%u its big column is not its own", p->who, seq);
 	else if (seg->extra[0] != '\0' &&
 	    (n < 4 || !value_is(&v[3], seg->extra)))
@@ -370,8 +372,8 @@ lost_lawfully(const struct peer *p, const char *state, const char *text)
 		atomic_fetch_add(&trial.timeouts, 1);
 		return true;
 	}
-	if (trial.kills && (strncmp(state, "57P0", 4) == 0 ||
-	    strncmp(state, "08", 2) == 0)) {
+	if (trial.kills &&
+	    (strncmp(state, "57P0", 4) == 0 || strncmp(state, "08", 2) == 0)) {
 		atomic_fetch_add(&trial.lost, 1);
 		return true;
 	}
@@ -486,7 +488,9 @@ take(struct peer *p, const struct segment *seg, const struct msg *m,
 	case 'K':
 		take_key(p, m);
 		break;
-	case 'N': case 'S': case 'A':
+	case 'N':
+	case 'S':
+	case 'A':
 		check_aside(p, m);
 		break;
 	case 'Z':
@@ -518,8 +522,8 @@ answer(struct peer *p, const struct segment *seg, char stop)
 			return lost_silently(p);
 		case GOT_NOTHING:
 			trial_fail("%s waits for ever: row %u of %u after "
-			    "token %u, status %c", p->who, a.rows, seg->rows,
-			    seg->first, p->status);
+				   "token %u, status %c",
+			    p->who, a.rows, seg->rows, seg->first, p->status);
 			return FATE_LOST;
 		}
 		if (m.type == stop)

@@ -7,8 +7,8 @@
 #include "fixture.h"
 
 /* So every row shows whose it is, and in whose transaction it was made. */
-#define ASIDE                                                       \
-	"current_setting('application_name'), "                     \
+#define ASIDE                                   \
+	"current_setting('application_name'), " \
 	"coalesce(current_setting('torture.me', true), '')"
 
 struct segment *

@@ -27,15 +27,19 @@ static void
 tell_backends(PGconn *c, const char *db)
 {
 	const char *values[] = { db };
-	PGresult *r = PQexecParams(c, "SELECT pid, usename, state, "
+	PGresult *r = PQexecParams(c,
+	    "SELECT pid, usename, state, "
 	    "application_name, now() - backend_start, now() - state_change, "
 	    "left(query, 60) FROM pg_stat_activity WHERE datname = $1 AND "
-	    "usename <> 'postgres'", 1, NULL, values, NULL, NULL, 0);
+	    "usename <> 'postgres'",
+	    1, NULL, values, NULL, NULL, 0);
 	int i;
 
 	for (i = 0; i < PQntuples(r); i++)
-		fprintf(stderr, "torture:   pid %s %s %s app %s, up %s, so "
-		    "for %s: %s\n", PQgetvalue(r, i, 0), PQgetvalue(r, i, 1),
+		fprintf(stderr,
+		    "torture:   pid %s %s %s app %s, up %s, so "
+		    "for %s: %s\n",
+		    PQgetvalue(r, i, 0), PQgetvalue(r, i, 1),
 		    PQgetvalue(r, i, 2), PQgetvalue(r, i, 3),
 		    PQgetvalue(r, i, 4), PQgetvalue(r, i, 5),
 		    PQgetvalue(r, i, 6));
@@ -56,14 +60,15 @@ watch_activity(void *unused)
 	int i;
 
 	(void)unused;
-	snprintf(sql, sizeof(sql), "SELECT datname, count(*), "
+	snprintf(sql, sizeof(sql),
+	    "SELECT datname, count(*), "
 	    "count(*) FILTER (WHERE state LIKE 'idle in trans%%' AND "
 	    "clock_timestamp() - state_change > interval '%d ms'), "
 	    "count(*) FILTER (WHERE state = 'active' AND "
 	    "clock_timestamp() - query_start > interval '%d ms') "
 	    "FROM pg_stat_activity WHERE backend_type = 'client backend' "
-	    "AND usename <> 'postgres' GROUP BY 1", trial.grace_ms,
-	    trial.grace_ms + 3000);
+	    "AND usename <> 'postgres' GROUP BY 1",
+	    trial.grace_ms, trial.grace_ms + 3000);
 	while (!atomic_load(&trial.stop)) {
 		r = PQexec(c, sql);
 		if (PQresultStatus(r) != PGRES_TUPLES_OK)
@@ -74,13 +79,16 @@ watch_activity(void *unused)
 
 			if (n > BOUND)
 				trial_fail("OVER THE BOUND: %d servers of "
-				    "database %s, bound %d", n, db, BOUND);
+					   "database %s, bound %d",
+				    n, db, BOUND);
 			if (atoi(PQgetvalue(r, i, 2)) > 0)
 				trial_fail("a transaction left open in "
-				    "database %s", db);
+					   "database %s",
+				    db);
 			if (atoi(PQgetvalue(r, i, 3)) > 0)
 				trial_fail("a query runs on for nobody in "
-				    "database %s", db);
+					   "database %s",
+				    db);
 			if (n > BOUND || atoi(PQgetvalue(r, i, 2)) > 0 ||
 			    atoi(PQgetvalue(r, i, 3)) > 0)
 				tell_backends(c, db);
@@ -103,7 +111,8 @@ kill_servers(void *unused)
 	(void)unused;
 	while (!atomic_load(&trial.stop)) {
 		fx_pause_ms(50 + (int)rng_below(&rng, 200));
-		r = PQexec(c, "SELECT pg_terminate_backend(pid) FROM "
+		r = PQexec(c,
+		    "SELECT pg_terminate_backend(pid) FROM "
 		    "(SELECT pid FROM pg_stat_activity WHERE "
 		    "backend_type = 'client backend' AND "
 		    "usename <> 'postgres' ORDER BY random() LIMIT 1) s");
@@ -123,7 +132,8 @@ console_connection(void)
 	char info[120];
 	PGconn *c;
 
-	snprintf(info, sizeof(info), "host=127.0.0.1 port=%d user=admin "
+	snprintf(info, sizeof(info),
+	    "host=127.0.0.1 port=%d user=admin "
 	    "dbname=pgbouncer gssencmode=disable sslmode=disable",
 	    trial.port);
 	c = PQconnectdb(info);
