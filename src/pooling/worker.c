@@ -492,3 +492,9 @@ worker_kill_database(struct worker *w, struct database *db,
 			client_kill(c, e);
 	}
 }
+
+size_t
+worker_client_size(void)
+{
+	return sizeof(struct client);
+}
