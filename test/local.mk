@@ -8,7 +8,7 @@ AM_TESTS_ENVIRONMENT = \
 	CPPFLAGS='$(AM_CPPFLAGS) $(CPPFLAGS)'; \
 	export top_srcdir top_builddir CC NM CPPFLAGS;
 
-TESTS += test/check_headers.sh
+TESTS += test/check_headers.sh test/check_demo.sh
 # Instrumented objects call into the sanitizer's runtime, and what they show of
 # the layers is what any other build shows.
 if !SANITIZED
@@ -16,6 +16,7 @@ TESTS += test/check_layers.sh
 endif
 
 EXTRA_DIST += \
+	test/check_demo.sh \
 	test/check_headers.sh \
 	test/check_layers.sh \
 	test/common.sh \
@@ -24,8 +25,9 @@ EXTRA_DIST += \
 	test/fuzz/run \
 	test/run
 
-# Both scripts look at objects, so those have to be there.
+# What they look at has to be there.
 test/check_layers.log: libpooler.a libpure.a
+test/check_demo.log: pooler
 
 check-local:
 if !HAVE_CHECK

@@ -1,24 +1,26 @@
 #!/bin/sh
-# etc/pooler.ini and doc/pooler.ini.5 are what the table of options says, and
-# the page renders without a warning.
+# etc/pooler.ini and the manual pages that are printed from tables are what the
+# tables say, and all pages render without a warning.
 #
 # Run by `make check`, which sets top_srcdir and top_builddir.
 
 : "${top_srcdir:=.}" "${top_builddir:=.}"
-gendoc=$top_builddir/doc/gendoc
 bad=0
 
-# drift WHAT FILE
+# drift FILE PROGRAM [ARGUMENT...]: FILE is what PROGRAM prints
 drift() {
-	if ! "$gendoc" "$1" | diff -u "$top_srcdir/$2" - ; then
-		echo "$2 differs from the table of options: run make docs" >&2
+	file=$1
+	shift
+	if ! { "$top_builddir/doc/$@" || echo "$1 failed"; } |
+	    diff -u "$top_srcdir/$file" -; then
+		echo "$file differs from the table in the code: run make docs" >&2
 		bad=1
 	fi
 }
 
-"$gendoc" ini >/dev/null || exit 1
-drift ini etc/pooler.ini
-drift man5 doc/pooler.ini.5
+drift etc/pooler.ini gendoc ini
+drift doc/pooler.ini.5 gendoc man5
+drift doc/pooler-console.7 genconsole
 
 if command -v groff >/dev/null 2>&1; then
 	for page in "$top_srcdir"/doc/*.[157]; do

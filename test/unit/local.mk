@@ -23,7 +23,7 @@ unit_tests += test/unit/test_command
 # Printed documents are what the tables say.
 TESTS += test/unit/check_docs.sh
 EXTRA_DIST += test/unit/check_docs.sh
-test/unit/check_docs.log: doc/gendoc
+test/unit/check_docs.log: doc/gendoc doc/genconsole
 
 if HAVE_CHECK
 check_PROGRAMS += $(unit_tests)
