@@ -267,7 +267,7 @@ help_text(struct buf *out)
 {
 	size_t i;
 
-	buf_append(out, "\n\tSHOW HELP", 10);
+	buf_printf(out, "\n\tSHOW HELP");
 	for (i = 0; show_at(i) != NULL; i++)
 		buf_printf(out, "%s%s", i % 6 == 5 ? "\n\t\t|" : "|",
 		    show_at(i)->name);
