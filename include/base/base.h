@@ -82,7 +82,8 @@ usec_t clock_wall_us(void);
 bool ensure_failed(const char *file, int line, const char *cond);
 /* How often ensure() has failed since the start. */
 uint64_t ensure_failures(void);
-/* Who is told of a failure instead of stderr (NULL: stderr); the log sets it. */
+/* Who is told of a failure instead of stderr (NULL: stderr). The log sets
+ * it. */
 void ensure_set_handler(void (*fn)(const char *text));
 
 #endif

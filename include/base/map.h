@@ -23,8 +23,8 @@ void *map_put(struct map *m, struct span key, void *value);
 void *map_del(struct map *m, struct span key);
 /* Walks in no order; the walk breaks off when fn returns false. fn may delete
  * the entry it stands on, and no other. */
-void map_each(struct map *m, bool (*fn)(void *arg, struct span key, void *value),
-    void *arg);
+void map_each(struct map *m,
+    bool (*fn)(void *arg, struct span key, void *value), void *arg);
 
 uint64_t hash_bytes(const void *p, size_t n);
 

@@ -37,8 +37,9 @@ enum startup_kind {
 struct startup {
 	enum startup_kind kind;
 	uint32_t size; /* bytes the packet takes, once known */
-	uint32_t version; /* the code as sent, once 8 bytes are here; so a BAD one
-			 * that meant to cancel can be closed without an answer */
+	/* The code as sent, once 8 bytes are here; so a BAD one that meant to
+	 * cancel can be closed without an answer. */
+	uint32_t version;
 	struct span params; /* V3: name\0value\0 ... \0 */
 	struct span key; /* CANCEL: pid and key, 8 bytes (3.0) up to 260 */
 };

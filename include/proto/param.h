@@ -3,8 +3,9 @@
  *
  * A param_names is the list of tracked settings (five fixed ones and
  * track_extra_parameters), each with an index; it belongs to a configuration
- * snapshot or a pool and never changes. A param_set holds one value per index; it is
- * immutable and counted, so that all clients with the same values share one,
+ * snapshot or a pool and never changes. A param_set holds one value per
+ * index; it is immutable and counted, so that all clients with the same
+ * values share one,
  * and "does this server fit this client" is a comparison of two pointers in
  * the common case.
  *
@@ -43,8 +44,9 @@ struct param_set *param_set_ref(struct param_set *s);
 void param_set_unref(struct param_set *s); /* NULL is fine */
 const char *param_get(const struct param_set *s, size_t index);
 /*
- * Returns a set that is *s with one value changed (NULL: not told), and drops the reference to
- * s. Gives s itself back when the value is the same to the byte.
+ * Returns a set that is *s with one value changed (NULL: not told), and drops
+ * the reference to s. Gives s itself back when the value is the same to the
+ * byte.
  * Of a value past PARAM_VALUE_MAX one byte more than that is kept, by which
  * param_diff_sql() knows it.
  */

@@ -45,7 +45,8 @@ static const uint8_t frontend[256] = {
 };
 
 /* Backend messages: the entries each can belong to, and those it completes. */
-enum what { NONSENSE, ANSWER, COMPLETE, COPY_BEGINS, ERROR, READY, ASIDE, ASYNC };
+enum what { NONSENSE, ANSWER, COMPLETE, COPY_BEGINS, ERROR, READY, ASIDE,
+	ASYNC };
 
 static const struct {
 	uint8_t what;
