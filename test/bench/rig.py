@@ -214,7 +214,7 @@ class Front:
 
     name = None
 
-    def __init__(self, rig, wrapper=(), **setup):
+    def __init__(self, rig, wrapper=(), patience=20, **setup):
         rig.serial += 1
         self.rig = rig
         self.port = free_port()
@@ -226,7 +226,7 @@ class Front:
         self.process = Process(rig, [*wrapper, *argv], self.tag)
         self.pid = self.process.pid
         try:
-            wait_for(self.tag, self.up, 60 if wrapper else 20)
+            wait_for(self.tag, self.up, patience * (5 if wrapper else 1))
         except RuntimeError as e:
             tail = self.process.tail()
             self.stop()

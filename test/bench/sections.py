@@ -330,8 +330,9 @@ def section_pools(stage):
     databases = '\n'.join(
         f'idle{i:06d} = host={rig.dir} port={port} dbname=x'
         for i in range(n))
-    setup = {'databases': databases, 'more': 'server_idle_timeout = 1\n'
-             'server_login_retry = 1'}
+    # PgBouncer takes half a minute for so long a file.
+    setup = {'databases': databases, 'patience': 120,
+             'more': 'server_idle_timeout = 1\nserver_login_retry = 1'}
     try:
         plain = stage.fronts('pooler', 'pgbouncer')
         full = stage.fronts('pooler', 'pgbouncer', **setup)
