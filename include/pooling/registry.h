@@ -15,34 +15,11 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "policy/config.h"
+#include "pooling/database.h"
 #include "pooling/pool.h"
-#include "pooling/quota.h"
 
 struct hub;
 struct registry;
-
-struct database {
-	char *name;
-	bool automatic; /* made from the "*" line */
-	_Atomic bool paused;
-	_Atomic bool disabled;
-	_Atomic int clients; /* logged in */
-	int max_clients; /* 0 = none */
-	struct quota servers;
-	TAILQ_HEAD(, pool) pools; /* under the registry's mutex */
-	struct counters gone; /* of pools that are no more */
-};
-
-struct user {
-	char *name;
-	_Atomic int clients;
-	int max_clients;
-	struct quota servers;
-	/* A verifier derived from this user's plain secret, kept so that the
-	 * key derivation is paid once; under the registry's mutex. */
-	struct scram_verifier *verifier;
-	char *verifier_of; /* the secret it was derived from */
-};
 
 struct registry *registry_new(struct hub *hub);
 void registry_free(struct registry *r);

@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "io/addr.h"
 #include "io/dns.h"
+#include "io/tcp.h"
 #include "proto/param.h"
 #include "proto/scram.h"
 
@@ -35,6 +36,7 @@ struct server_target {
 	bool log_connections;
 	bool log_disconnections;
 	struct dns *dns;
+	struct tcp_tuning tcp;
 	_Atomic unsigned turn; /* next entry of a host list */
 	_Atomic int cancels; /* cancel connections under way */
 	_Atomic int cancels_waiting;

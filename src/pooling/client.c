@@ -710,6 +710,7 @@ send_welcome(struct client *c, struct welcome *w)
 	reply_ready(&b, 'I');
 	send_buf(c, &b);
 	welcome_unref(w);
+	pool_count(c->pool, &(struct counters){ .logins = 1 });
 	enter_idle(c);
 	/* A client may have sent its first query with its password. */
 	stream_resume(&c->stream);

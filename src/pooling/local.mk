@@ -2,6 +2,7 @@
 
 pooler_core_sources += \
 	include/pooling/hub.h \
+	include/pooling/database.h \
 	include/pooling/stats.h src/pooling/stats.c \
 	include/pooling/quota.h src/pooling/quota.c \
 	include/pooling/cancel.h src/pooling/cancel.c \

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "policy/ledger.h"
 #include "pool_private.h"
-#include "pooling/registry.h"
+#include "pooling/database.h"
 
 /* How long a reset or check query may take. */
 #define TEST_US (30 * USEC_PER_SEC)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "pool_private.h"
-#include "pooling/registry.h"
+#include "pooling/database.h"
 
 static void
 settings_free(struct pool_settings *s)

@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 #include "pool_private.h"
-#include "pooling/registry.h"
+#include "pooling/database.h"
 
 /* Attempts in the background: from, factor, to. */
 #define BACKOFF_MIN_US (100 * USEC_PER_MSEC)

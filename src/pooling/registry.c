@@ -249,6 +249,14 @@ make_target(struct registry *r, const struct config *cfg,
 	t->log_connections = cfg->log_connections;
 	t->log_disconnections = cfg->log_disconnections;
 	t->dns = r->hub->dns;
+	t->tcp = (struct tcp_tuning){
+		.keepalive = cfg->tcp_keepalive,
+		.keepcnt = cfg->tcp_keepcnt,
+		.keepidle_s = cfg->tcp_keepidle,
+		.keepintvl_s = cfg->tcp_keepintvl,
+		.user_timeout_ms = cfg->tcp_user_timeout,
+		.socket_buffer = cfg->tcp_socket_buffer,
+	};
 	t->max_cancels = cfg->max_cancel_conn > 0 ? cfg->max_cancel_conn : 1;
 	t->cancel_wait_us = cfg->cancel_wait_timeout_us;
 	return t;

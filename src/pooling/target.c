@@ -2,8 +2,6 @@
 #include "pooling/target.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +73,7 @@ target_with_keys(const struct server_target *t, const struct scram_keys *keys)
 	c->log_connections = t->log_connections;
 	c->log_disconnections = t->log_disconnections;
 	c->dns = t->dns;
+	c->tcp = t->tcp;
 	c->max_cancels = t->max_cancels;
 	c->cancel_wait_us = t->cancel_wait_us;
 	return c;
@@ -175,7 +174,7 @@ target_dial(const struct server_target *t, const char *host,
 	struct sockaddr_un un;
 	const struct sockaddr *sa = (const struct sockaddr *)&ss;
 	socklen_t n;
-	int fd, err, one = 1;
+	int fd, err;
 
 	if (host_is_unix(host)) {
 		n = unix_address(t, host, &un);
@@ -192,10 +191,8 @@ target_dial(const struct server_target *t, const char *host,
 	if (fd < 0)
 		return -1;
 	if (sa->sa_family != AF_UNIX) {
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
-		    sizeof(one));
-		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one,
-		    sizeof(one));
+		tcp_tune(fd, &t->tcp);
+		tcp_tune_buffers(fd, &t->tcp);
 	}
 	if (connect(fd, sa, n) == 0 || errno == EINPROGRESS)
 		return fd;

@@ -1,0 +1,41 @@
+/*
+ * database: the run-time records of a database and of a user: what all their
+ * pools share. The registry makes and owns them.
+ *
+ * Threads: atomics any; the rest as said beside it.
+ */
+#ifndef POOLING_DATABASE_H
+#define POOLING_DATABASE_H
+
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "base/base.h"
+#include "pooling/quota.h"
+#include "pooling/stats.h"
+#include "proto/scram.h"
+
+struct database {
+	char *name;
+	bool automatic; /* made from the "*" line */
+	_Atomic bool paused;
+	_Atomic bool disabled;
+	_Atomic int clients; /* logged in */
+	int max_clients; /* 0 = none */
+	struct quota servers;
+	TAILQ_HEAD(, pool) pools; /* under the registry's mutex */
+	struct counters gone; /* of pools that are no more */
+};
+
+struct user {
+	char *name;
+	_Atomic int clients;
+	int max_clients;
+	struct quota servers;
+	/* A verifier derived from this user's plain secret, kept so that the
+	 * key derivation is paid once; under the registry's mutex. */
+	struct scram_verifier *verifier;
+	char *verifier_of; /* the secret it was derived from */
+};
+
+#endif
