@@ -420,6 +420,21 @@ server_parameter(struct server *s, struct span body)
 
 /* ---- reading while no client is linked ---- */
 
+/* An error that answers nothing is a farewell, e.g. 57P01. */
+static void
+log_last_words(const struct server *s, struct span body)
+{
+	struct notice_fields f;
+	char label[SERVER_LABEL];
+
+	if (!msg_notice(body, &f))
+		return;
+	server_label(s, label);
+	log_info("%s server said: %s %s %s", label,
+	    f.severity ? f.severity : "ERROR", f.sqlstate ? f.sqlstate : "",
+	    f.message ? f.message : "");
+}
+
 /* A whole small message, or the head of one too large to hold. False when the
  * server can not be used any more. */
 static bool
@@ -435,8 +450,10 @@ settled_message(struct server *s, uint8_t type, struct span body)
 		return true;
 	if (type == 'Z' && !msg_ready(body, &status))
 		return false;
-	if (type == 'E' && !s->pipeline.owed)
-		return false; /* its last words, e.g. 57P01 */
+	if (type == 'E' && !s->pipeline.owed) {
+		log_last_words(s, body);
+		return false;
+	}
 	return pipeline_got(&s->pipeline, type, status) != PIPE_BAD;
 }
 
@@ -484,7 +501,7 @@ server_lost(struct server *s, const char *reason)
 static bool
 wants_body(const struct server *s, uint8_t type)
 {
-	return s->login || type == 'S' || type == 'Z';
+	return s->login || type == 'S' || type == 'Z' || type == 'E';
 }
 
 /* Handles what is whole in p[0..n); returns what is left, or -1 when the rest
