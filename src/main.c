@@ -3,7 +3,9 @@
  *
  * Until the configuration is right nothing is touched. Threads begin after the
  * process has gone to the background and has its user; clients are accepted
- * when everything else is there. The end takes it down in reverse order.
+ * when everything else is there. The end takes it down in reverse order, but for
+ * the hub and what hangs from it: threads have ended then, sockets and memory of
+ * whoever is still connected go with the process.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,23 +182,6 @@ make_hub(struct process *p, struct err *e)
 	return true;
 }
 
-static void
-free_hub(struct hub *hub)
-{
-	if (hub->n_workers > 0)
-		workers_free(hub);
-	if (hub->registry != NULL)
-		registry_free(hub->registry);
-	if (hub->dns != NULL)
-		dns_free(hub->dns);
-	/* Console sessions are freed with the loop. */
-	loop_free(hub->main_loop);
-	if (hub->keys != NULL)
-		cancel_keys_free(hub->keys);
-	config_unref(hub->cfg);
-	wipe(hub->mock_seed, sizeof(hub->mock_seed));
-}
-
 /* ---- running ---- */
 
 static void
@@ -271,7 +256,6 @@ run(struct process *p)
 	}
 	ok = make_hub(p, &e) ? serve(p) : fatal(&e);
 	plane_fini(&p->plane);
-	free_hub(&p->hub);
 	return ok;
 }
 
