@@ -616,6 +616,12 @@ pool_acquire(struct pool *p, struct waiter *w, usec_t now,
 		*out = s;
 		return ACQUIRE_GOT;
 	}
+	if (UNLIKELY(atomic_load(&p->hub->fail_waiters))) {
+		pool_unlock(p);
+		err_set(e, "57P01", "server shutting down");
+		err_detail(e, "the connection pooler is being stopped");
+		return ACQUIRE_FAILED;
+	}
 	if (s) {
 		unshelve_locked(p, s, SV_TESTED);
 		check = s;
