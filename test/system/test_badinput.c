@@ -335,16 +335,16 @@ START_TEST (broken_bodies_are_answered_by_the_server) {
 END_TEST
 
 START_TEST (max_packet_size_is_kept) {
-	struct pooler *p = pooler_start("max_packet_size = 1000\n");
+	struct pooler *p = pooler_start("max_packet_size = 2000\n");
 	struct raw *r = raw_login(p->port, "alice", "app");
 	struct pkt k = { 0 };
 
 	ck_assert_str_eq(raw_query(r, "SELECT 5"), "5");
 	pkt_u8(&k, 'Q');
-	pkt_i32(&k, 1001);
+	pkt_i32(&k, 2001);
 	raw_put(r, &k);
 	ck_assert_ptr_nonnull(
-	    strstr(last_error(r, 5000), "bad packet header: '51000003e9"));
+	    strstr(last_error(r, 5000), "bad packet header: '51000007d1"));
 	raw_close(r);
 	still_works();
 }

@@ -169,12 +169,12 @@ START_TEST (idle_server_of_another_user_is_evicted) {
 	sql_ok(a, "BEGIN");
 	sql_ok(b, "SELECT 1");
 	sql_ok(a, "COMMIT");
-	ck_assert_int_eq(show("POOLS", "user=alice", "sv_idle"), 2);
+	WAIT_UNTIL(show("POOLS", "user=alice", "sv_idle") == 2, 5000);
 	PQfinish(a);
 	a = client_open("user=bob");
 	sql_ok(a, "SELECT 1");
-	ck_assert_int_eq(show("POOLS", "user=alice", "sv_idle"), 1);
-	ck_assert_int_eq(show("POOLS", "user=bob", "sv_idle"), 1);
+	WAIT_UNTIL(show("POOLS", "user=alice", "sv_idle") == 1, 5000);
+	WAIT_UNTIL(show("POOLS", "user=bob", "sv_idle") == 1, 5000);
 	ck_assert(pooler_logged(pooler_current(), "evicted"));
 	PQfinish(a);
 	PQfinish(b);
@@ -313,7 +313,7 @@ START_TEST (lower_pool_size_closes_surplus_idle_servers) {
 	}
 	for (int i = 0; i < 4; i++)
 		sql_ok(c[i], "COMMIT");
-	ck_assert_int_eq(show("POOLS", "database=app", "sv_idle"), 4);
+	WAIT_UNTIL(show("POOLS", "database=app", "sv_idle") == 4, 5000);
 	console_ok("SET default_pool_size = 1");
 	WAIT_UNTIL(pg_int("SELECT count(*) FROM pg_stat_activity WHERE "
 			  "usename = 'alice'") == 1,
