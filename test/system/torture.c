@@ -1,7 +1,6 @@
 /* The trials: how one is set up, and how what is left is judged. */
 #include "torture.h"
 
-#include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,161 +202,6 @@ forget_peers(void)
 	}
 }
 
-/* --- what is left --- */
-
-static long
-backends(const char *cond)
-{
-	return pg_int("SELECT count(*) FROM pg_stat_activity WHERE "
-		      "backend_type = 'client backend' AND usename <> "
-		      "'postgres' AND "
-		      "(%s)",
-	    cond);
-}
-
-/* Everybody has gone: so nobody waits, and nothing is held for anyone. */
-static void
-check_all_at_rest(void)
-{
-	int ms = trial.grace_ms + 5000;
-
-	WAIT_UNTIL(show("POOLS", "database=app", "cl_active") +
-		    show("POOLS", "database=app2", "cl_active") +
-		    show("POOLS", "database=app3", "cl_active") ==
-		0,
-	    ms);
-	WAIT_UNTIL(show("POOLS", NULL, "cl_waiting") == 0, ms);
-	WAIT_UNTIL(show("POOLS", NULL, "sv_active") == 0, ms);
-	WAIT_UNTIL(show("POOLS", NULL, "sv_login") == 0, ms);
-	WAIT_UNTIL(show("POOLS", NULL, "sv_tested") == 0, ms);
-	WAIT_UNTIL(show("POOLS", NULL, "cl_active_cancel_req") +
-		    show("POOLS", NULL, "cl_waiting_cancel_req") +
-		    show("POOLS", NULL, "sv_active_cancel") +
-		    show("POOLS", NULL, "sv_being_canceled") ==
-		0,
-	    ms);
-	WAIT_UNTIL(show_rows("CLIENTS", NULL) == 1, ms);
-	WAIT_UNTIL(backends("state <> 'idle'") == 0, ms);
-	/* Three ways to count the servers must come to the same. */
-	WAIT_UNTIL(show_rows("SERVERS", NULL) == backends("true"), ms);
-	WAIT_UNTIL(show("POOLS", NULL, "sv_idle") +
-		    show("POOLS", NULL, "sv_used") ==
-		backends("true"),
-	    ms);
-	WAIT_UNTIL(show("LISTS", "list=used_clients", "items") +
-		    show("LISTS", "list=login_clients", "items") <=
-		1,
-	    ms);
-}
-
-static int
-by_id(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Each row whose COMMIT was answered is there. */
-static void
-check_kept(enum mode mode, const int64_t *ids, size_t n)
-{
-	size_t have = 0, missing = 0;
-	int64_t *found;
-	PGresult *r;
-	int i;
-
-	r = PQexec(pg_direct(mode_db[mode]),
-	    "SELECT id FROM torture_ledger ORDER BY id");
-	ck_assert_int_eq(PQresultStatus(r), PGRES_TUPLES_OK);
-	found = calloc((size_t)PQntuples(r) + 1, sizeof(*found));
-	ck_assert_ptr_nonnull(found);
-	for (i = 0; i < PQntuples(r); i++)
-		found[have++] = atoll(PQgetvalue(r, i, 0));
-	PQclear(r);
-	for (; n > 0; n--)
-		if (bsearch(&ids[n - 1], found, have, sizeof(*found), by_id) ==
-		    NULL)
-			missing++;
-	free(found);
-	if (missing > 0)
-		trial_fail("%zu committed rows are missing in %s", missing,
-		    mode_db[mode]);
-}
-
-static long
-ledger_count(enum mode mode, const char *cond)
-{
-	char sql[200];
-	PGresult *r;
-	long n;
-
-	snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", cond);
-	r = PQexec(pg_direct(mode_db[mode]), sql);
-	ck_assert_int_eq(PQresultStatus(r), PGRES_TUPLES_OK);
-	n = atol(PQgetvalue(r, 0, 0));
-	PQclear(r);
-	return n;
-}
-
-static void
-check_promises(void)
-{
-	long never = 0, abandoned = 0, forgotten = 0;
-	struct ledger all;
-	enum mode mode;
-	int i;
-	size_t k;
-
-	for (mode = 0; mode < MODES; mode++) {
-		memset(&all, 0, sizeof(all));
-		for (i = 0; i < n_clients; i++)
-			for (k = 0; k < peers[i].ledger[mode].n; k++)
-				ledger_keep(&all,
-				    peers[i].ledger[mode].kept[k]);
-		check_kept(mode, all.kept, all.n);
-		free(all.kept);
-		never += ledger_count(mode, "torture_ledger WHERE promise = 0");
-		forgotten += ledger_count(mode,
-		    "torture_ledger WHERE promise = 2");
-		abandoned += ledger_count(mode,
-		    "torture_copy WHERE who = 'abandoned'");
-	}
-	if (never > 0)
-		trial_fail("%ld rows are there that nobody committed", never);
-	if (abandoned > 0)
-		trial_fail("%ld lines of abandoned COPYs are there", abandoned);
-	/* A killed server takes at most what one client had sent. */
-	forgotten = atomic_load(&trial.forgotten) - forgotten;
-	if (forgotten > atomic_load(&trial.killed))
-		trial_fail("%ld of %ld sent whole before leaving are lost, "
-			   "and only %ld servers were killed",
-		    forgotten, atomic_load(&trial.forgotten),
-		    atomic_load(&trial.killed));
-	if (atomic_load(&trial.lost) > atomic_load(&trial.killed))
-		trial_fail("%ld clients lost their connection, and only %ld "
-			   "servers were killed",
-		    atomic_load(&trial.lost), atomic_load(&trial.killed));
-}
-
-/* Open files of the pooler but for its connections to servers. */
-static int
-open_files(const struct pooler *pooler)
-{
-	char path[64];
-	struct dirent *e;
-	DIR *dir;
-	int n = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pooler->pid);
-	dir = opendir(path);
-	ck_assert_ptr_nonnull(dir);
-	while ((e = readdir(dir)) != NULL)
-		n += e->d_name[0] != '.';
-	closedir(dir);
-	return n - show_rows("SERVERS", NULL);
-}
-
 /* --- a trial --- */
 
 static void
@@ -499,18 +343,22 @@ both_halves(struct pooler *pooler, int ms)
 	if (trial_first_failure() != NULL)
 		return;
 	check_all_at_rest();
+	if (trial_first_failure() != NULL)
+		return;
 	before = pooler_rss_kb(pooler);
 	run_clients(ms);
 	if (trial_first_failure() != NULL)
 		return;
 	check_all_at_rest();
+	if (trial_first_failure() != NULL)
+		return;
 	after = pooler_rss_kb(pooler);
 	fprintf(stderr, "torture: resident %ld kB, then %ld kB\n", before,
 	    after);
 	if (!fx_sanitized() && after - before > GROWTH_MAX_KB)
 		trial_fail("resident: %ld kB, then %ld kB", before, after);
 	WAIT_UNTIL(open_files(pooler) <= files, 5000);
-	check_promises();
+	check_promises(peers, n_clients);
 }
 
 START_TEST (nobody_gets_a_foreign_answer) {
@@ -549,7 +397,7 @@ START_TEST (on_postgresql_itself_nothing_is_found) {
 		"'1s'");
 	run_clients(1000);
 	WAIT_UNTIL(backends("query NOT LIKE '%pg_sleep(20)%'") == 0, 10000);
-	check_promises();
+	check_promises(peers, n_clients);
 	pg_exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
 		"WHERE usename <> 'postgres'");
 	pg_exec("ALTER ROLE dave RESET ALL");

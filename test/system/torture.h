@@ -3,7 +3,7 @@
  * servers, that come, go, vanish, cancel and get killed at random, while every
  * answer they get must carry the token of the very question it belongs to.
  *
- * torture.c		sets a trial up, ends it, judges what is left behind
+ * torture.c		sets a trial up and ends it
  * torture_peer.c	a client that checks each answer it reads
  * torture_script.c	questions put together
  * torture_acts.c	what clients do while they behave
@@ -11,6 +11,7 @@
  * torture_libpq.c	the same with the library that everyone uses
  * torture_watch.c	the threads that look on: pg_stat_activity, the console,
  *			the killer of servers
+ * torture_rest.c	what is left when everybody has gone home
  *
  * Check's assertions belong to the test's own thread. What a client finds wrong
  * goes to trial_fail(), and the test fails when everybody has come home.
@@ -204,6 +205,19 @@ void *live_libpq(void *peer);
 void *watch_activity(void *unused);
 void *watch_console(void *unused);
 void *kill_servers(void *unused);
+/* --- what is left ----------------------------------------------------- */
+
+/* Of the poolers' connections to PostgreSQL, those with that SQL condition. */
+long backends(const char *cond);
+/* Nobody waits, and nothing is held for anyone: within the grace, or it is told
+ * with all that the console has to say. */
+void check_all_at_rest(void);
+/* Every promise in the ledgers of these n clients. */
+void check_promises(const struct peer *peers, int n);
+struct pooler;
+/* Open files of the pooler but for its connections to servers. */
+int open_files(const struct pooler *pooler);
+
 /* A direct connection of a superuser, for one thread. */
 PGconn *direct_connection(const char *db);
 

@@ -17,6 +17,7 @@ test_system_torture_SOURCES = \
 	test/system/torture_gone.c \
 	test/system/torture_libpq.c \
 	test/system/torture_peer.c \
+	test/system/torture_rest.c \
 	test/system/torture_script.c \
 	test/system/torture_watch.c
 test_system_torture_LDADD = $(system_libs)

@@ -403,11 +403,11 @@ check_error(struct peer *p, const struct segment *seg, const struct msg *m)
 	return FATE_LOST;
 }
 
-/* The pooler hung up without a word. */
+/* The pooler hung up without a word: only a killed server excuses that. */
 static enum fate
 lost_silently(struct peer *p)
 {
-	if (!trial.kills && !p->limited)
+	if (!trial.kills)
 		trial_fail("%s connection closed without a reason", p->who);
 	atomic_fetch_add(&trial.lost, 1);
 	return FATE_LOST;
