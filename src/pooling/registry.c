@@ -484,7 +484,9 @@ drop_pool(struct registry *r, struct pool *p)
 	if (map_del(r->pools, pool_name(p->db->name, p->user_name, buf,
 		sizeof(buf)))) {
 		TAILQ_REMOVE(&p->db->pools, p, link);
+		pthread_mutex_lock(&p->mu);
 		counters_add(&p->db->gone, &p->stats);
+		pthread_mutex_unlock(&p->mu);
 	} else {
 		pthread_mutex_unlock(&r->mu);
 		return;
