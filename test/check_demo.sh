@@ -82,7 +82,9 @@ secret=${application##*DB_PASSWORD=}
 
 kill "$first"
 wait "$first"
+status=$?
 first=
+[ $status = 143 ] || fail "stopped by SIGTERM it ended with status $status"
 left=$(ls -d "$TMPDIR"/pooler-demo.* 2>/dev/null)
 [ -z "$left" ] || fail "left behind: $left"
 left=$(for process in /proc/[0-9]*; do
