@@ -12,9 +12,11 @@ system_tests = \
 	test/system/test_console \
 	test/system/test_copy \
 	test/system/test_down \
+	test/system/test_drivers \
 	test/system/test_gone \
 	test/system/test_modes \
 	test/system/test_params \
+	test/system/test_pgbench \
 	test/system/test_timeouts \
 	test/system/test_wire
 
@@ -50,10 +52,27 @@ test_system_test_cli_LDADD = $(system_libs)
 test_system_test_console_LDADD = $(system_libs)
 test_system_test_copy_LDADD = $(system_libs)
 test_system_test_down_LDADD = $(system_libs)
+test_system_test_drivers_LDADD = $(system_libs)
 test_system_test_gone_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
 test_system_test_params_LDADD = $(system_libs)
+test_system_test_pgbench_LDADD = $(system_libs)
 test_system_test_timeouts_LDADD = $(system_libs)
 test_system_test_wire_LDADD = $(system_libs)
 
 include test/system/torture.mk
+
+# Where the applications of test_drivers lie.
+test_system_test_drivers_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DSYSTEM_SRCDIR='"$(abs_top_srcdir)"'
+
+EXTRA_DIST += \
+	test/system/drivers/asyncpg_app.py \
+	test/system/drivers/node_app.js \
+	test/system/drivers/psycopg2_app.py \
+	test/system/drivers/psycopg3_app.py
+
+mostlyclean-local: clean-node-driver
+clean-node-driver:
+	rm -rf node-driver
+.PHONY: clean-node-driver
