@@ -98,15 +98,14 @@ look_at_config(const struct cli *c)
 	return status;
 }
 
-/* The errors go to stderr as they are: there is no log yet. */
+/* The errors go to stderr as they are, with -q too: there is no log yet. */
 static bool
 load(struct process *p, struct config_report *rep)
 {
 	p->cfg = source_load(p->cli.config_file, NULL, rep);
 	if (p->cfg != NULL)
 		return true;
-	if (!p->cli.quiet)
-		print_report(rep);
+	print_report(rep);
 	log_fatal("cannot load config file");
 	return false;
 }

@@ -14,6 +14,8 @@
 
 void period_start(struct plane *pl);
 void period_stop(struct plane *pl);
+/* stats_period is another now: the running period ends accordingly. */
+void period_rearm(struct plane *pl);
 
 /* The figures of SHOW STATS, in the order of its columns. */
 enum stat {

@@ -83,16 +83,15 @@ log_period(const struct counters *c, usec_t us)
 	    v[STAT_QUERY_TIME], v[STAT_WAIT_TIME]);
 }
 
-static void
-set_timer(struct plane *pl)
+void
+period_rearm(struct plane *pl)
 {
 	usec_t us = pl->hub->cfg->stats_period_us;
-	usec_t now = clock_mono_us();
 
 	/* A period of nothing would be a busy loop. */
 	if (us < USEC_PER_SEC)
 		us = USEC_PER_SEC;
-	timer_set(pl->hub->main_loop, &pl->period, now + us);
+	timer_set(pl->hub->main_loop, &pl->period, pl->mid_us + us);
 }
 
 static void
@@ -109,6 +108,7 @@ collected(void *arg)
 		log_period(&sum, now - pl->mid_us);
 	pl->old_us = pl->mid_us;
 	pl->mid_us = now;
+	period_rearm(pl);
 }
 
 static void
@@ -124,13 +124,11 @@ period_ends(struct timer *t)
 {
 	struct plane *pl = CONTAINER_OF(t, struct plane, period);
 
-	/* A worker may be slower than a short period; then that one is left
-	 * out. */
-	if (!pl->rolling) {
-		pl->rolling = true;
-		workers_visit(pl->hub, collect, collected, pl);
-	}
-	set_timer(pl);
+	/* The next one begins when all workers have told. */
+	if (pl->rolling)
+		return;
+	pl->rolling = true;
+	workers_visit(pl->hub, collect, collected, pl);
 }
 
 void
@@ -138,7 +136,7 @@ period_start(struct plane *pl)
 {
 	pl->old_us = pl->mid_us = clock_mono_us();
 	timer_init(&pl->period, period_ends);
-	set_timer(pl);
+	period_rearm(pl);
 }
 
 void

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "control/listener.h"
+#include "control/period.h"
 #include "control/source.h"
 #include "io/dns.h"
 #include "pooling/registry.h"
@@ -71,6 +72,7 @@ put_in_force(struct plane *pl, struct config *cfg, reload_done_fn *done,
 	listener_configure(pl->listener, cfg);
 	workers_config(hub, cfg, everywhere, ch);
 	registry_apply(hub->registry, hub->cfg);
+	period_rearm(pl);
 	config_unref(old);
 	return true;
 }
