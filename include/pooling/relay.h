@@ -35,6 +35,16 @@ struct relay_pool;
 
 #define RELAY_HIGH (64 * 1024)
 
+/* Bytes of a Query or Parse that are looked at: enough for its first word. */
+#define RELAY_PEEK 64
+/* Whether n bytes of a message that is not whole are too few to begin with:
+ * it is not sent on yet, so it needs no server either. */
+static inline bool
+relay_wants_more(uint8_t type, size_t n)
+{
+	return n < RELAY_PEEK && (type == 'Q' || type == 'P');
+}
+
 enum relay_end {
 	RELAY_DONE, /* the client goes on without a server */
 	RELAY_LEFT, /* the client has gone or said Terminate: close it */

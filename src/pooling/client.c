@@ -548,6 +548,7 @@ static void
 client_input(struct client *c, const uint8_t *p, size_t n)
 {
 	struct frame_info f;
+	enum frame kind;
 	size_t take;
 
 	while (n > 0 && c->state == CL_IDLE) {
@@ -562,17 +563,16 @@ client_input(struct client *c, const uint8_t *p, size_t n)
 			client_close(c, "client close request");
 			return;
 		}
-		switch (wire_frame(p, n,
-		    (uint32_t)c->home->cfg->max_packet_size, &f)) {
-		case FRAME_MORE:
-			keep_input(c, p, n);
-			return;
-		case FRAME_BAD:
+		kind = wire_frame(p, n,
+		    (uint32_t)c->home->cfg->max_packet_size, &f);
+		if (kind == FRAME_BAD) {
 			client_fail(c, "08P01", "bad packet header");
 			return;
-		case FRAME_WHOLE:
-		case FRAME_PART:
-			break;
+		}
+		if (kind == FRAME_MORE || (kind == FRAME_PART &&
+			!c->skip_sync && relay_wants_more(f.type, n))) {
+			keep_input(c, p, n);
+			return;
 		}
 		if (!frontend_type_is_known(f.type)) {
 			client_fail(c, "08P01", "unknown pkt");

@@ -10,8 +10,6 @@
 #include "proto/reply.h"
 #include "proto/wire.h"
 
-/* Bytes of a Query or Parse that are looked at: enough for its first word. */
-#define PEEK 64
 /* How many free relays a worker holds on to. */
 #define SPARE_MAX 1024
 
@@ -454,7 +452,7 @@ up_message(struct relay *r, const struct frame_info *f, const uint8_t *body,
 			client_error(r, "0A000", "PQexec disallowed");
 			return false;
 		}
-		peek_commit(r, f->type, body, n < PEEK ? n : PEEK);
+		peek_commit(r, f->type, body, n < RELAY_PEEK ? n : RELAY_PEEK);
 	} else if (f->type == 'E' && r->named_commit) {
 		r->may_commit = true;
 	}
@@ -508,8 +506,7 @@ feed_up(struct relay *r, const uint8_t *p, size_t n)
 			return 0;
 		}
 		if (kind == FRAME_MORE ||
-		    (kind == FRAME_PART && n < PEEK &&
-			(f.type == 'Q' || f.type == 'P')))
+		    (kind == FRAME_PART && relay_wants_more(f.type, n)))
 			break;
 		take = f.size < n ? f.size : n;
 		if (!up_message(r, &f, p + WIRE_HEAD, take - WIRE_HEAD))
@@ -598,7 +595,7 @@ on_client_readable(struct stream *st)
 	}
 	p = loop_lease(l);
 	if (UNLIKELY(kept)) {
-		/* At most PEEK bytes; see feed_up(). */
+		/* At most RELAY_PEEK bytes; see feed_up(). */
 		assert(kept <= LOOP_RBUF_FRONT);
 		memcpy(p, keep_head(r->a.held), kept);
 	}
