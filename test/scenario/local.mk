@@ -1,1 +1,23 @@
-# Tests of kind scenario.
+# Scenarios: the real pooling code on loops and streams that are the test's own,
+# with virtual time. fake_loop.c and fake_stream.c stand before libpooler.a, so
+# that nothing of io's loop, stream and dns is taken from there; the clock and
+# connect() are replaced by the linker.
+scenario_tests = \
+	test/scenario/test_waiting
+
+scenario_sources = \
+	test/scenario/fake.h \
+	test/scenario/fake_loop.c test/scenario/fake_stream.c \
+	test/scenario/scenario.h test/scenario/scenario.c \
+	test/scenario/talk.h test/scenario/talk.c
+scenario_libs = -Wl,--wrap=clock_mono_us -Wl,--wrap=target_dial \
+	$(core_libs) $(CHECK_LIBS)
+
+test_scenario_test_waiting_SOURCES = \
+	test/scenario/test_waiting.c $(scenario_sources)
+test_scenario_test_waiting_LDADD = $(scenario_libs)
+
+if HAVE_CHECK
+check_PROGRAMS += $(scenario_tests)
+TESTS += $(scenario_tests)
+endif
