@@ -49,7 +49,8 @@ has()
 }
 
 out=$TMPDIR/first.out
-LISTEN_PORT=$((20000 + RANDOM % 20000)) "$top_srcdir/test/demo" \
+: >"$out"
+LISTEN_PORT=$((20000 + RANDOM % 12000)) "$top_srcdir/test/demo" \
     >"$out" 2>&1 </dev/null &
 first=$!
 tries=900
@@ -70,7 +71,7 @@ console=$(sed -n 's/^  console  *//p' "$out")
 eval "$console -XAtc 'SHOW VERSION'" | grep -q . ||
     fail "the console line fails"
 (eval "export $application"
-LISTEN_PORT=$((20000 + RANDOM % 20000))
+LISTEN_PORT=$((20000 + RANDOM % 12000))
 export LISTEN_PORT
 exec "$top_srcdir/test/demo" --once) >"$TMPDIR/second.out" 2>&1 </dev/null ||
     fail "in front of DB_HOST it failed"

@@ -103,6 +103,12 @@ free_port()
 	echo "$port"
 }
 
+# One of many, and not of those that outgoing connections get.
+random_port()
+{
+	free_port $((20000 + RANDOM % 12000))
+}
+
 # Where PostgreSQL's own programs are: the newest that is installed.
 pg_bin()
 {
