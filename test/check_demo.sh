@@ -89,7 +89,7 @@ first=
 left=$(ls -d "$TMPDIR"/pooler-demo.* 2>/dev/null)
 [ -z "$left" ] || fail "left behind: $left"
 left=$(for process in /proc/[0-9]*; do
-	command=$(tr '\0' ' ' <"$process/cmdline" 2>/dev/null)
+	command=$(cat "$process/cmdline" 2>/dev/null | tr '\0' ' ')
 	[[ $command != *"$TMPDIR"* ]] || echo "$command"
 done)
 [ -z "$left" ] || fail "left running: $left"
