@@ -10,12 +10,13 @@ scenario_sources = \
 	test/scenario/fake_loop.c test/scenario/fake_stream.c \
 	test/scenario/scenario.h test/scenario/scenario.c \
 	test/scenario/talk.h test/scenario/talk.c
-scenario_libs = -Wl,--wrap=clock_mono_us -Wl,--wrap=target_dial \
-	$(core_libs) $(CHECK_LIBS)
+scenario_libs = $(core_libs) $(CHECK_LIBS)
+scenario_ldflags = $(AM_LDFLAGS) -Wl,--wrap=clock_mono_us -Wl,--wrap=target_dial
 
 test_scenario_test_waiting_SOURCES = \
 	test/scenario/test_waiting.c $(scenario_sources)
 test_scenario_test_waiting_LDADD = $(scenario_libs)
+test_scenario_test_waiting_LDFLAGS = $(scenario_ldflags)
 
 if HAVE_CHECK
 check_PROGRAMS += $(scenario_tests)
