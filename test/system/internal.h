@@ -14,7 +14,7 @@ struct passwd;
 /* Trouble outside a test: message and exit. */
 void fx_die(const char *fmt, ...) FX_PRINTF(1, 2) __attribute__((noreturn));
 char *fx_format(const char *fmt, ...) FX_PRINTF(1, 2);
-char *fx_vformat(const char *fmt, va_list ap);
+char *fx_vformat(const char *fmt, va_list ap) FX_PRINTF(1, 0);
 
 /* The account that servers get when we are root; NULL otherwise. */
 const struct passwd *fx_unprivileged(void);

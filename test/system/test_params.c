@@ -91,8 +91,8 @@ END_TEST
 START_TEST (awkward_values_are_quoted_and_replayed) {
 	static const char *const names[] = { "it's", "back\\slash",
 		"semi; DROP TABLE x; --", "\"double\"", "$1 %s", "",
-		"sixty-three-bytes-long-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-		"y" };
+		("sixty-three-bytes-long-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		 "xy") };
 	PGconn *a, *b;
 
 	pooler_start(ONE_SERVER);

@@ -336,9 +336,9 @@ START_TEST(commits_are_known)
 		"COMMIT/**/", "COMMIT PREPARED 'x'", "prepare transaction 'x'",
 		"PREPARE -- x\n TRANSACTION 'x'", "commit and chain" };
 	static const char *const no[] = { "", "select 1", "commits",
-		"commit_", "ending", "endx", "com", "prepare", "prepare x as "
-		"select 1", "release a", "rollback", "-- commit", "/* commit",
-		"/* /* */ commit", "begin;commit", "\"commit\"", "comm",
+		"commit_", "ending", "endx", "com", "prepare",
+		"prepare x as select 1", "release a", "rollback", "-- commit",
+		"/* commit", "/* /* */ commit", "begin;commit", "\"commit\"", "comm",
 		"commit\xc3\xa4", "prepare transactions", "/", "-", "/*" };
 	size_t i;
 
