@@ -951,7 +951,7 @@ on_expired(struct server *s)
 			reason = "server lifetime over";
 		else if (p->set->idle_timeout_us &&
 		    now - s->idle_us >= p->set->idle_timeout_us &&
-		    p->total > p->set->min_size)
+		    p->total - p->count[SV_CLOSING] > p->set->min_size)
 			reason = "server idle timeout";
 		if (!reason && p->set->idle_timeout_us &&
 		    now - s->idle_us >= p->set->idle_timeout_us)
