@@ -327,7 +327,8 @@ server_drain(struct server *s, usec_t cancel_at_us, usec_t deadline_us)
 	assert(s->state == SV_DRAINING);
 	server_listen(s);
 	s->rolled_back = false;
-	s->cancel_at_us = cancel_at_us;
+	/* With nothing under way a cancel could only hit our own ROLLBACK. */
+	s->cancel_at_us = pipeline_is_settled(&s->pipeline) ? 0 : cancel_at_us;
 	s->deadline_us = deadline_us;
 	set_drain_timer(s);
 	if (s->pipeline.copy_in) {
