@@ -110,6 +110,8 @@ pg_text(const char *fmt, ...)
 
 /* --- connecting --- */
 
+static char *conninfo(const char *fmt, va_list ap) FX_PRINTF(1, 0);
+
 static char *
 conninfo(const char *fmt, va_list ap)
 {
@@ -219,6 +221,8 @@ is_good(const PGresult *r)
 	}
 	return false;
 }
+
+static PGresult *run(PGconn *c, const char *fmt, va_list ap) FX_PRINTF(2, 0);
 
 static PGresult *
 run(PGconn *c, const char *fmt, va_list ap)
