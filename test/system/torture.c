@@ -166,6 +166,8 @@ run_clients(int ms)
 	/* One failure is enough; the rest would only be noise. */
 	while (fx_now_ms() < until && atomic_load(&trial.failures) == 0)
 		fx_pause_ms(20);
+	if (atomic_load(&trial.failures) > 0)
+		tell_all();
 	atomic_store(&trial.stop, true);
 	for (i = 0; i < n_clients; i++)
 		pthread_join(clients[i], NULL);

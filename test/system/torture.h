@@ -209,6 +209,8 @@ void *kill_servers(void *unused);
 
 /* Of the poolers' connections to PostgreSQL, those with that SQL condition. */
 long backends(const char *cond);
+/* All that the console and the server have to say, on stderr. */
+void tell_all(void);
 /* Nobody waits, and nothing is held for anyone: within the grace, or it is told
  * with all that the console has to say. */
 void check_all_at_rest(void);

@@ -54,7 +54,8 @@ gone_mid_transaction(struct peer *p)
 	bool wait = rng_chance(&p->rng, 50);
 	int64_t id;
 
-	if (p->mode == MODE_STATEMENT) {
+	/* A late cancel of its own could hit the BEGIN, and leave the INSERT. */
+	if (p->mode == MODE_STATEMENT || p->cancelled) {
 		gone_mid_query(p);
 		return;
 	}
@@ -148,7 +149,8 @@ gone_and_forgotten(struct peer *p)
 	struct pkt k = { 0 };
 	char sql[200];
 
-	if (p->limited) {
+	/* Nor may its own timeouts or late cancels have stopped it. */
+	if (p->limited || p->cancelled) {
 		peer_leave(p, LEAVE_FIN);
 		return;
 	}

@@ -403,10 +403,17 @@ check_error(struct peer *p, const struct segment *seg, const struct msg *m)
 	return FATE_LOST;
 }
 
-/* The pooler hung up without a word: only a killed server excuses that. */
+/*
+ * The pooler hung up without a word. A killed server excuses that, and so does
+ * a timeout in the middle of a message, where no other can be put.
+ */
 static enum fate
 lost_silently(struct peer *p)
 {
+	if (p->limited && p->have > p->used) {
+		atomic_fetch_add(&trial.timeouts, 1);
+		return FATE_LOST;
+	}
 	if (!trial.kills)
 		trial_fail("%s connection closed without a reason", p->who);
 	atomic_fetch_add(&trial.lost, 1);

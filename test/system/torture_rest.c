@@ -104,7 +104,7 @@ static const struct rule {
 };
 
 /* What the console and the server say, for whoever has to find out why. */
-static void
+void
 tell_all(void)
 {
 	static const char *const what[] = { "POOLS", "CLIENTS", "SERVERS" };
@@ -112,14 +112,14 @@ tell_all(void)
 	PGresult *r;
 	size_t i;
 
-	for (i = 0; i < sizeof(what) / sizeof(what[0]); i++) {
+	for (i = 0; i < (trial.direct ? 0 : 3); i++) {
 		r = console_query("SHOW %s", what[i]);
 		PQprint(stderr, r, &opt);
 		PQclear(r);
 	}
 	r = PQexec(pg_direct("postgres"),
 	    "SELECT pid, datname, usename, state, application_name, "
-	    "left(query, 60) AS query FROM pg_stat_activity "
+	    "now() - state_change AS since, left(query, 60) AS query FROM pg_stat_activity "
 	    "WHERE backend_type = 'client backend'");
 	PQprint(stderr, r, &opt);
 	PQclear(r);
