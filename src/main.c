@@ -217,8 +217,7 @@ serve(struct process *p)
 	struct err e;
 	bool ok = false;
 
-	pl->listener = listener_open(hub->main_loop, p->cfg, accepted, hub,
-	    &e);
+	pl->listener = listener_open(hub->main_loop, p->cfg, accepted, hub, &e);
 	if (pl->listener == NULL)
 		return fatal(&e);
 	if (!workers_start(hub)) {

@@ -77,8 +77,8 @@ void order_free(struct order *q);
 /* The answer is complete. q may be gone afterwards. */
 void order_finish(struct order *q);
 /* Finish with an error of this SQLSTATE (08P01 under pgbouncer_sqlstates). */
-void order_fail(struct order *q, const char *sqlstate, const char *fmt,
-    ...) PRINTF(3, 4);
+void order_fail(struct order *q, const char *sqlstate, const char *fmt, ...)
+    PRINTF(3, 4);
 /* Like order_fail() with what stands in q->err already. */
 void order_fail_err(struct order *q);
 /* Finishes when ready() says so. */

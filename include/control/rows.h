@@ -62,8 +62,8 @@ void rows_sort_text(struct rows *r);
 const char *rows_cell(const struct rows *r, size_t row, size_t column);
 
 /* RowDescription, and DataRow of one row. */
-void rows_describe(const struct rows_column *c, size_t n,
-    struct rows_formats f, struct buf *out);
+void rows_describe(const struct rows_column *c, size_t n, struct rows_formats f,
+    struct buf *out);
 void rows_send(const struct rows *r, size_t row, struct rows_formats f,
     struct buf *out);
 /* The binary form of a whole number of the numeric type. */

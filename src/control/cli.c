@@ -144,10 +144,11 @@ take_option(struct cli *c, int val)
 		finish(c, 0);
 		break;
 	case 'R':
-		fprintf(stderr, "pooler: taking over from a running process "
-				"(-R) is not supported\n"
-				"hint: start the new one when the old one has "
-				"ended: SHUTDOWN WAIT_FOR_CLIENTS\n");
+		fprintf(stderr,
+		    "pooler: taking over from a running process "
+		    "(-R) is not supported\n"
+		    "hint: start the new one when the old one has "
+		    "ended: SHUTDOWN WAIT_FOR_CLIENTS\n");
 		finish(c, 1);
 		break;
 	default: /* getopt has said what is wrong */
@@ -167,9 +168,10 @@ take_file(struct cli *c, int n, char **args)
 	} else if (c->action == CLI_CHECK && getenv("DB_HOST") == NULL) {
 		mistake(c, "--check-config needs a configuration file");
 	} else if (getenv("DB_HOST") == NULL) {
-		fprintf(stderr, "pooler: neither a configuration file was "
-				"given nor is DB_HOST set\n"
-				"hint: pooler --help has examples of both\n");
+		fprintf(stderr,
+		    "pooler: neither a configuration file was "
+		    "given nor is DB_HOST set\n"
+		    "hint: pooler --help has examples of both\n");
 		finish(c, 1);
 	}
 }

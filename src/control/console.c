@@ -37,8 +37,9 @@ log_close(struct console *c, const char *reason)
 		return;
 	addr_text(&c->seat.peer, addr, sizeof(addr));
 	log_info("C-%" PRIu64 ": %s/%s@%s closing because: %s "
-	    "(age=%" PRId64 "s)", c->seat.id, CONSOLE_DATABASE, c->seat.user,
-	    addr, reason, age / USEC_PER_SEC);
+		 "(age=%" PRId64 "s)",
+	    c->seat.id, CONSOLE_DATABASE, c->seat.user, addr, reason,
+	    age / USEC_PER_SEC);
 }
 
 void

@@ -250,8 +250,8 @@ on_parse(struct console *c, struct span body)
 		return;
 	}
 	if (name[0] != '\0' && map_get(c->statements, span_of(name)) != NULL)
-		err_set(&e, "42P05",
-		    "prepared statement \"%s\" already exists", name);
+		err_set(&e, "42P05", "prepared statement \"%s\" already exists",
+		    name);
 	else
 		has_room(c->statements, &e);
 	if (err_is_set(&e)) {
@@ -314,9 +314,10 @@ formats_fit(const struct bind *b, const struct statement *s, struct err *e)
 	size_t i;
 
 	if (b->n_formats > 1 && b->n_formats != s->n_columns)
-		return err_set(e, "08P01", "bind message has %zu result "
-		    "formats but query has %zu columns", b->n_formats,
-		    s->n_columns);
+		return err_set(e, "08P01",
+		    "bind message has %zu result "
+		    "formats but query has %zu columns",
+		    b->n_formats, s->n_columns);
 	for (i = 0; i < b->n_formats; i++)
 		if (b->format[i] > 1)
 			return err_set(e, "22023",
@@ -335,11 +336,13 @@ bind_fits(struct console *c, const struct bind *b, struct statement **out,
 		return err_set(e, "26000",
 		    "prepared statement \"%s\" does not exist", b->statement);
 	if (b->n_params > 0) {
-		err_set(e, "08P01", "bind message supplies %u parameters, but "
-		    "prepared statement \"%s\" requires 0", b->n_params,
-		    b->statement);
-		err_hint(e, "commands of the console have no parameters; "
-			    "write the value into the command");
+		err_set(e, "08P01",
+		    "bind message supplies %u parameters, but "
+		    "prepared statement \"%s\" requires 0",
+		    b->n_params, b->statement);
+		err_hint(e,
+		    "commands of the console have no parameters; "
+		    "write the value into the command");
 		return false;
 	}
 	if (b->portal[0] != '\0' &&
@@ -386,8 +389,8 @@ missing(struct console *c, uint8_t kind, const char *name)
 	struct err e;
 
 	if (kind == 'S')
-		err_set(&e, "26000",
-		    "prepared statement \"%s\" does not exist", name);
+		err_set(&e, "26000", "prepared statement \"%s\" does not exist",
+		    name);
 	else
 		err_set(&e, "34000", "portal \"%s\" does not exist", name);
 	error_skip(c, &e);

@@ -73,10 +73,11 @@ log_period(const struct counters *c, usec_t us)
 
 	period_averages(c, us, v);
 	log_info("stats: %" PRIu64 " xacts/s, %" PRIu64 " queries/s, "
-	    "%" PRIu64 " client parses/s, %" PRIu64 " server parses/s, "
-	    "%" PRIu64 " binds/s, %" PRIu64 " client logins/s, "
-	    "in %" PRIu64 " B/s, out %" PRIu64 " B/s, "
-	    "xact %" PRIu64 " us, query %" PRIu64 " us, wait %" PRIu64 " us",
+		 "%" PRIu64 " client parses/s, %" PRIu64 " server parses/s, "
+		 "%" PRIu64 " binds/s, %" PRIu64 " client logins/s, "
+		 "in %" PRIu64 " B/s, out %" PRIu64 " B/s, "
+		 "xact %" PRIu64 " us, query %" PRIu64 " us, wait %" PRIu64
+		 " us",
 	    v[STAT_XACTS], v[STAT_QUERIES], v[STAT_CLIENT_PARSES],
 	    v[STAT_SERVER_PARSES], v[STAT_BINDS], v[STAT_LOGINS],
 	    v[STAT_RECEIVED], v[STAT_SENT], v[STAT_XACT_TIME],

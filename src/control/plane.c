@@ -15,8 +15,8 @@
 /* ---- orders ---- */
 
 struct order *
-order_new(struct plane *pl, struct seat *seat,
-    void (*done)(struct order *q), void *owner)
+order_new(struct plane *pl, struct seat *seat, void (*done)(struct order *q),
+    void *owner)
 {
 	struct order *q = xcalloc(1, sizeof(*q));
 
@@ -195,6 +195,14 @@ plane_is_console(const char *database)
 	    strcmp(database, CONSOLE_SYNONYM) == 0;
 }
 
+static enum log_level
+level_of(int verbose)
+{
+	if (verbose <= 0)
+		return LVL_LOG;
+	return verbose == 1 ? LVL_DEBUG : LVL_NOISE;
+}
+
 bool
 plane_log_targets(const struct plane *pl, const struct config *cfg,
     struct err *e)
@@ -206,17 +214,18 @@ plane_log_targets(const struct plane *pl, const struct config *cfg,
 		.syslog_ident = cfg->syslog_ident,
 		.syslog_facility = cfg->syslog_facility,
 	};
-	int verbose = cfg->verbose > pl->args.verbose ? cfg->verbose
-						      : pl->args.verbose;
+	int verbose = pl->args.verbose;
 
 	if (!log_configure(&t)) {
 		err_set(e, "58030", "cannot open logfile \"%s\": %s",
 		    cfg->logfile, strerror(errno));
-		err_hint(e, "check that its directory exists and that the "
-			    "user the pooler runs as may write there");
+		err_hint(e,
+		    "check that its directory exists and that the "
+		    "user the pooler runs as may write there");
 		return false;
 	}
-	log_set_level(verbose <= 0 ? LVL_LOG
-				   : verbose == 1 ? LVL_DEBUG : LVL_NOISE);
+	if (cfg->verbose > verbose)
+		verbose = cfg->verbose;
+	log_set_level(level_of(verbose));
 	return true;
 }

@@ -5,35 +5,44 @@
 #include "control/listener.h"
 #include "control/show_tables.h"
 
-#define CONN_COLUMNS \
-	{ "type", COL_TEXT, "C for a client, S for a server." }, \
-	{ "user", COL_TEXT, "Login name; (nouser) while it is not known." }, \
-	{ "database", COL_TEXT, \
-	    "Database as clients call it; (nodb) while it is not known." }, \
-	{ "replication", COL_TEXT, "none, logical or physical." }, \
-	{ "state", COL_TEXT, "See STATES." }, \
-	{ "addr", COL_TEXT, "Address of the peer; unix for a Unix socket." }, \
-	{ "port", COL_INT4, "Port of the peer." }, \
-	{ "local_addr", COL_TEXT, "Address on this side." }, \
-	{ "local_port", COL_INT4, "Port on this side." }, \
-	{ "connect_time", COL_TEXT, "When it connected, in local time." }, \
-	{ "request_time", COL_TEXT, "When its last query began." }, \
-	{ "wait", COL_INT4, "Whole seconds since the current query began." }, \
-	{ "wait_us", COL_INT4, "The rest of it, in microseconds." }, \
-	{ "close_needed", COL_INT4, "1: it is closed at its release." }, \
-	{ "ptr", COL_TEXT, "Address of the object, for debugging." }, \
-	{ "link", COL_TEXT, "ptr of the partner it is linked to." }, \
-	{ "remote_pid", COL_INT4, \
-	    "Process of the peer: of a Unix socket's client, or of the " \
-	    "server's backend." }, \
-	{ "tls", COL_TEXT, "Empty: the connection is plain." }, \
-	{ "application_name", COL_TEXT, "As the client gave it." }, \
-	{ "prepared_statements", COL_INT4, "Always 0 in this version." }, \
-	{ "id", COL_INT4, "Never used twice; what KILL_CLIENT takes." }
+#define CONN_COLUMNS                                                           \
+	{ "type", COL_TEXT, "C for a client, S for a server." },               \
+	    { "user", COL_TEXT,                                                \
+		    "Login name; (nouser) while it is not known." },           \
+	    { "database", COL_TEXT,                                            \
+		    "Database as clients call it; (nodb) while it is not "     \
+		    "known." },                                                \
+	    { "replication", COL_TEXT, "none, logical or physical." },         \
+	    { "state", COL_TEXT, "See STATES." },                              \
+	    { "addr", COL_TEXT,                                                \
+		    "Address of the peer; unix for a Unix socket." },          \
+	    { "port", COL_INT4, "Port of the peer." },                         \
+	    { "local_addr", COL_TEXT, "Address on this side." },               \
+	    { "local_port", COL_INT4, "Port on this side." },                  \
+	    { "connect_time", COL_TEXT, "When it connected, in local time." }, \
+	    { "request_time", COL_TEXT, "When its last query began." },        \
+	    { "wait", COL_INT4,                                                \
+		    "Whole seconds since the current query began." },          \
+	    { "wait_us", COL_INT4, "The rest of it, in microseconds." },       \
+	    { "close_needed", COL_INT4, "1: it is closed at its release." },   \
+	    { "ptr", COL_TEXT, "Address of the object, for debugging." },      \
+	    { "link", COL_TEXT, "ptr of the partner it is linked to." },       \
+	    { "remote_pid", COL_INT4,                                          \
+		    "Process of the peer: of a Unix socket's client, or of "   \
+		    "the "                                                     \
+		    "server's backend." },                                     \
+	    { "tls", COL_TEXT, "Empty: the connection is plain." },            \
+	    { "application_name", COL_TEXT, "As the client gave it." },        \
+	    { "prepared_statements", COL_INT4, "Always 0 in this version." },  \
+	{                                                                      \
+		"id", COL_INT4, "Never used twice; what KILL_CLIENT takes."    \
+	}
 
-#define WORKER_COLUMN \
-	{ "worker", COL_INT4, \
-	    "Worker thread it is on; NULL for the main thread's." }
+#define WORKER_COLUMN                                                     \
+	{                                                                 \
+		"worker", COL_INT4,                                       \
+		    "Worker thread it is on; NULL for the main thread's." \
+	}
 
 static const struct rows_column conn_columns[] = {
 	CONN_COLUMNS,
@@ -145,13 +154,13 @@ add_active_socket(void *arg, const struct conn_info *i)
 /* ---- console sessions ---- */
 
 static void
-each_seat(struct plane *pl,
-    void (*fn)(void *arg, const struct conn_info *i), void *arg)
+each_seat(struct plane *pl, void (*fn)(void *arg, const struct conn_info *i),
+    void *arg)
 {
 	usec_t now = loop_now(pl->hub->main_loop);
 	struct seat *s;
 
-	TAILQ_FOREACH(s, &pl->seats, link) {
+	TAILQ_FOREACH (s, &pl->seats, link) {
 		struct conn_info i = {
 			.user = s->user,
 			.database = CONSOLE_DATABASE,

@@ -36,8 +36,7 @@ gathered(void *arg)
 }
 
 void
-show_gather(struct order *q,
-    void (*fn)(struct worker *w, struct rows *rows),
+show_gather(struct order *q, void (*fn)(struct worker *w, struct rows *rows),
     void (*done)(struct order *q))
 {
 	struct hub *hub = q->plane->hub;

@@ -286,8 +286,7 @@ put_mem(struct order *q)
 	put_cache(r, "outstanding_request_cache", 0, 0);
 	put_cache(r, "server_cache", sizeof(struct server),
 	    registry_servers(hub->registry, NULL));
-	put_cache(r, "client_cache", worker_client_size(),
-	    count_clients(hub));
+	put_cache(r, "client_cache", worker_client_size(), count_clients(hub));
 	put_buffers(r, &buffers);
 	put_cache(r, "var_list_cache", 0, 0);
 	put_cache(r, "server_prepared_statement_cache", 0, 0);
@@ -334,8 +333,8 @@ run_peers(struct order *q)
 		rows_int(r, p->id);
 		rows_text(r, p->host);
 		rows_int(r, p->port);
-		rows_int(r, p->pool_size >= 0 ? p->pool_size
-					      : cfg->default_pool_size);
+		rows_int(r,
+		    p->pool_size >= 0 ? p->pool_size : cfg->default_pool_size);
 	}
 	order_finish(q);
 }

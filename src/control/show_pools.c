@@ -41,8 +41,7 @@ static const struct rows_column pool_columns[] = {
 	    "How a host is chosen; NULL unless host is a list." },
 	{ "sv_draining", COL_INT4,
 	    "Servers whose client has gone in the middle of something." },
-	{ "sv_migrating", COL_INT4,
-	    "Servers on their way to another worker." },
+	{ "sv_migrating", COL_INT4, "Servers on their way to another worker." },
 	{ "sv_closing", COL_INT4,
 	    "Servers that are being closed; they still count against the "
 	    "size of the pool." },
@@ -59,8 +58,9 @@ balance_of(const struct config *cfg, const char *database)
 		d = cfg->autodb;
 	if (d == NULL || strchr(d->host, ',') == NULL)
 		return NULL;
-	return d->load_balance_hosts == LOAD_BALANCE_DISABLE ? "disable"
-							     : "round-robin";
+	if (d->load_balance_hosts == LOAD_BALANCE_DISABLE)
+		return "disable";
+	return "round-robin";
 }
 
 static void
@@ -95,6 +95,9 @@ add_pool(void *arg, struct pool *p)
 	struct pool_counts c = { 0 };
 	struct counters ignored;
 
+	/* One row for each database and user; SHOW SERVERS has these. */
+	if (set->replication)
+		return;
 	pool_read(p, loop_now(hub->main_loop), &c, &ignored);
 	rows_add(&q->rows, 0);
 	rows_text(&q->rows, p->db->name);
@@ -161,6 +164,16 @@ or_null(const char *s)
 	return s[0] != '\0' ? s : NULL;
 }
 
+/* An override; NULL if there is none. */
+static void
+put_mode(struct rows *r, int mode)
+{
+	if (mode < 0)
+		rows_null(r);
+	else
+		rows_text(r, pool_mode_name((enum pool_mode)mode));
+}
+
 static void
 put_limits(struct rows *r, const struct config *cfg,
     const struct database_conf *d)
@@ -169,8 +182,7 @@ put_limits(struct rows *r, const struct config *cfg,
 	rows_int(r, config_min_pool_size(cfg, d));
 	rows_int(r, config_reserve_pool_size(cfg, d, d->user));
 	rows_int(r, config_server_lifetime_us(cfg, d) / USEC_PER_SEC);
-	rows_text(r, d->pool_mode >= 0
-	    ? pool_mode_name((enum pool_mode)d->pool_mode) : NULL);
+	put_mode(r, d->pool_mode);
 	rows_text(r, balance_of(cfg, d->name));
 	rows_int(r, config_max_db_connections(cfg, d));
 }
@@ -317,8 +329,7 @@ add_user_row(struct order *q, const char *name, int servers, int clients)
 	rows_text(r, name);
 	put_override(r, u != NULL ? u->pool_size : OPTION_UNSET);
 	put_override(r, u != NULL ? u->reserve_pool_size : OPTION_UNSET);
-	rows_text(r, u != NULL && u->pool_mode >= 0
-	    ? pool_mode_name((enum pool_mode)u->pool_mode) : NULL);
+	put_mode(r, u != NULL ? u->pool_mode : OPTION_UNSET);
 	rows_int(r, config_max_user_connections(cfg, name));
 	rows_int(r, servers);
 	rows_int(r, config_max_user_client_connections(cfg, name));

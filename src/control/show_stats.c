@@ -75,8 +75,7 @@ static const struct rows_column totals_columns[] = {
 
 static const struct rows_column averages_columns[] = {
 	{ "database", COL_TEXT, "" },
-	{ "server_assignment_count", COL_NUMERIC,
-	    HELP_ASSIGNMENTS PER_SECOND },
+	{ "server_assignment_count", COL_NUMERIC, HELP_ASSIGNMENTS PER_SECOND },
 	{ "xact_count", COL_NUMERIC, HELP_XACTS PER_SECOND },
 	{ "query_count", COL_NUMERIC, HELP_QUERIES PER_SECOND },
 	{ "bytes_received", COL_NUMERIC, HELP_RECEIVED PER_SECOND },
@@ -141,8 +140,7 @@ sums_of(struct sums_list *l, const char *name)
 }
 
 static void
-add_sums(struct sums *s, const struct counters *now,
-    const struct counters *old)
+add_sums(struct sums *s, const struct counters *now, const struct counters *old)
 {
 	struct counters diff;
 
@@ -184,8 +182,7 @@ collect(struct plane *pl, struct sums_list *l)
 	*l = (struct sums_list){ 0 };
 	registry_each_pool(pl->hub->registry, add_pool, l);
 	registry_each_database(pl->hub->registry, add_gone, l);
-	add_sums(sums_of(l, CONSOLE_DATABASE), &pl->console,
-	    &pl->console_old);
+	add_sums(sums_of(l, CONSOLE_DATABASE), &pl->console, &pl->console_old);
 	qsort(l->v, l->n, sizeof(*l->v), by_name);
 }
 
@@ -320,8 +317,7 @@ run_totals(struct order *q)
 	show_gather(q, flush, put_totals);
 }
 
-#define WINDOW \
-	"Averages reach over the last one to two stats_periods."
+#define WINDOW "Averages reach over the last one to two stats_periods."
 
 const struct show show_stats = {
 	.name = "STATS",

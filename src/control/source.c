@@ -96,8 +96,7 @@ source_load(const char *path, const struct config *running,
 		.running = running,
 	};
 
-	return path != NULL ? config_load(&in, rep)
-			    : config_from_env(&in, rep);
+	return path != NULL ? config_load(&in, rep) : config_from_env(&in, rep);
 }
 
 static void
@@ -134,8 +133,8 @@ same_size(const struct database_conf *d, const struct config *old)
 
 	if (old == NULL)
 		return false;
-	was = strcmp(d->name, "*") == 0 ? old->autodb
-					: config_database(old, d->name);
+	was = strcmp(d->name, "*") == 0 ? old->autodb :
+					  config_database(old, d->name);
 	return was != NULL && was->size == d->size &&
 	    strcmp(was->size_reason, d->size_reason) == 0;
 }

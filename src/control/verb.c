@@ -16,61 +16,94 @@ static const char *const shutdown_words[] = {
 };
 
 static const struct verb verbs[] = {
-	{ .name = "SHOW", .arg = VERB_ITEM, .readers = true, .run = do_show,
+	{ .name = "SHOW",
+	    .arg = VERB_ITEM,
+	    .readers = true,
+	    .run = do_show,
 	    .syntax = "item",
 	    .help = "Prints one of the tables below. SELECT is another name "
 		    "for it. SHOW HELP lists the commands." },
-	{ .name = "SET", .arg = VERB_SET, .run = do_set,
+	{ .name = "SET",
+	    .arg = VERB_SET,
+	    .run = do_set,
 	    .syntax = "key = value",
 	    .help = "Changes a setting until the next RELOAD. A value with "
 		    "other characters than letters, digits and underscores "
 		    "stands in single quotes. SHOW CONFIG tells which keys "
 		    "can be changed." },
-	{ .name = "RELOAD", .arg = VERB_BARE, .run = do_reload,
+	{ .name = "RELOAD",
+	    .arg = VERB_BARE,
+	    .run = do_reload,
 	    .help = "Reads the configuration again, and the auth_file. "
 		    "Nothing changes unless all of it is right. It is in "
 		    "force everywhere when the command answers." },
-	{ .name = "PAUSE", .arg = VERB_DATABASE, .gerund = "pause",
-	    .run = do_pause, .syntax = "[database]",
+	{ .name = "PAUSE",
+	    .arg = VERB_DATABASE,
+	    .gerund = "pause",
+	    .run = do_pause,
+	    .syntax = "[database]",
 	    .help = "Lets no more queries through to the servers, and closes "
 		    "every server as soon as its client lets go of it, which "
 		    "is by the pool mode: in session mode when the client "
 		    "leaves. Queries wait meanwhile. Answers when no server "
 		    "is in use any more. Ctrl-C takes it back." },
-	{ .name = "RESUME", .arg = VERB_DATABASE, .run = do_resume,
+	{ .name = "RESUME",
+	    .arg = VERB_DATABASE,
+	    .run = do_resume,
 	    .syntax = "[database]",
 	    .help = "Ends PAUSE, or with a database PAUSE or KILL of that "
 		    "one." },
-	{ .name = "DISABLE", .arg = VERB_ONE_DATABASE, .gerund = "disable",
-	    .run = do_disable, .syntax = "database",
+	{ .name = "DISABLE",
+	    .arg = VERB_ONE_DATABASE,
+	    .gerund = "disable",
+	    .run = do_disable,
+	    .syntax = "database",
 	    .help = "Refuses new logins to the database. Clients that are "
 		    "there go on." },
-	{ .name = "ENABLE", .arg = VERB_ONE_DATABASE, .gerund = "enable",
-	    .run = do_enable, .syntax = "database",
+	{ .name = "ENABLE",
+	    .arg = VERB_ONE_DATABASE,
+	    .gerund = "enable",
+	    .run = do_enable,
+	    .syntax = "database",
 	    .help = "Ends DISABLE." },
-	{ .name = "RECONNECT", .arg = VERB_DATABASE, .gerund = "reconnect",
-	    .run = do_reconnect, .syntax = "[database]",
+	{ .name = "RECONNECT",
+	    .arg = VERB_DATABASE,
+	    .gerund = "reconnect",
+	    .run = do_reconnect,
+	    .syntax = "[database]",
 	    .help = "Replaces every server connection by a new one, those in "
 		    "use when their clients let go of them." },
-	{ .name = "KILL", .arg = VERB_DATABASE, .gerund = "kill",
-	    .run = do_kill, .syntax = "[database]",
+	{ .name = "KILL",
+	    .arg = VERB_DATABASE,
+	    .gerund = "kill",
+	    .run = do_kill,
+	    .syntax = "[database]",
 	    .help = "Disconnects all clients of the database and closes its "
 		    "servers. It stays paused until RESUME names it. Without "
 		    "a database: every database that is in use." },
-	{ .name = "KILL_CLIENT", .arg = VERB_ID, .run = do_kill_client,
+	{ .name = "KILL_CLIENT",
+	    .arg = VERB_ID,
+	    .run = do_kill_client,
 	    .syntax = "id",
 	    .help = "Disconnects the client with this id of SHOW CLIENTS." },
-	{ .name = "SHUTDOWN", .arg = VERB_WORD, .words = shutdown_words,
+	{ .name = "SHUTDOWN",
+	    .arg = VERB_WORD,
+	    .words = shutdown_words,
 	    .run = do_shutdown,
 	    .syntax = "[WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS]",
 	    .help = "Ends the pooler: at once, without an answer; or pauses, "
 		    "refuses those who wait, and ends when no server "
 		    "connection is left; or ends when no client is left, "
 		    "consoles included. New logins are refused meanwhile." },
-	{ .name = "WAIT_CLOSE", .arg = VERB_DATABASE, .gerund = "wait in",
-	    .later = true, .syntax = "[database]",
+	{ .name = "WAIT_CLOSE",
+	    .arg = VERB_DATABASE,
+	    .gerund = "wait in",
+	    .later = true,
+	    .syntax = "[database]",
 	    .help = "Is not supported by this version." },
-	{ .name = "SUSPEND", .arg = VERB_BARE, .later = true,
+	{ .name = "SUSPEND",
+	    .arg = VERB_BARE,
+	    .later = true,
 	    .help = "Is not supported by this version." },
 };
 
@@ -80,8 +113,7 @@ static const struct fake {
 	const char *value;
 } fakes[] = {
 	{ { "client_encoding", COL_TEXT, "" }, "UTF-8" },
-	{ { "default_transaction_isolation", COL_TEXT, "" },
-	    "read committed" },
+	{ { "default_transaction_isolation", COL_TEXT, "" }, "read committed" },
 	{ { "standard_conforming_strings", COL_TEXT, "" }, "on" },
 	{ { "datestyle", COL_TEXT, "" }, "ISO" },
 	{ { "timezone", COL_TEXT, "" }, "GMT" },
@@ -143,8 +175,8 @@ words_fit(const struct verb *v, const struct command *c)
 	case VERB_WORD:
 		return !c->has_arg || is_one_of(c->arg, v->words);
 	case VERB_ITEM:
-		return c->has_arg && (is_help(c) || show_find(c->arg) ||
-		    fake_find(c->arg));
+		return c->has_arg &&
+		    (is_help(c) || show_find(c->arg) || fake_find(c->arg));
 	case VERB_SET:
 		return c->has_value;
 	case VERB_DATABASE:

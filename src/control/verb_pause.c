@@ -308,7 +308,7 @@ seat_of(struct plane *pl, uint64_t id)
 {
 	struct seat *s;
 
-	TAILQ_FOREACH(s, &pl->seats, link)
+	TAILQ_FOREACH (s, &pl->seats, link)
 		if (s->id == id)
 			return s;
 	return NULL;
@@ -348,8 +348,8 @@ do_kill_client(struct order *q)
 		order_finish(q);
 		return;
 	}
-	k = xcalloc(1, sizeof(*k) +
-	    (size_t)hub->n_workers * sizeof(k->found[0]));
+	k = xcalloc(1,
+	    sizeof(*k) + (size_t)hub->n_workers * sizeof(k->found[0]));
 	k->order = q;
 	k->id = id;
 	workers_visit(hub, kill_client_visit, kill_client_done, k);

@@ -39,8 +39,7 @@ static const struct good {
 	{ "\"SHOW\" version", "SHOW", "version", NULL },
 };
 
-START_TEST(a_command_is_taken_apart)
-{
+START_TEST (a_command_is_taken_apart) {
 	const struct good *g = &good[_i];
 	struct command c;
 	struct err e;
@@ -84,12 +83,10 @@ static const char *const bad[] = {
 	"SHOW,POOLS",
 };
 
-START_TEST(what_is_no_command_is_quoted_in_the_error)
-{
+START_TEST (what_is_no_command_is_quoted_in_the_error) {
 	struct command c;
 	struct err e;
-	char *want = xasprintf("invalid command '%s', use SHOW HELP;",
-	    bad[_i]);
+	char *want = xasprintf("invalid command '%s', use SHOW HELP;", bad[_i]);
 
 	ck_assert_msg(!parse(bad[_i], &c, &e), "%s", bad[_i]);
 	ck_assert_str_eq(e.msg, want);
@@ -114,8 +111,7 @@ check_length(const char *before, size_t n, const char *after, bool fits)
 		ck_assert_str_eq(e.msg, "bad arguments");
 }
 
-START_TEST(a_word_that_is_too_long_is_refused)
-{
+START_TEST (a_word_that_is_too_long_is_refused) {
 	check_length("", 15, "", true);
 	check_length("", 16, "", false);
 	check_length("PAUSE ", 63, "", true);
@@ -127,8 +123,7 @@ START_TEST(a_word_that_is_too_long_is_refused)
 }
 END_TEST
 
-START_TEST(no_truncation_is_read_past_its_end)
-{
+START_TEST (no_truncation_is_read_past_its_end) {
 	static const char text[] = "SET \"a\"\"b\" TO 'c''d' ;";
 	struct command c;
 	struct err e;
@@ -149,8 +144,7 @@ START_TEST(no_truncation_is_read_past_its_end)
 }
 END_TEST
 
-START_TEST(a_long_text_is_cut_in_the_error)
-{
+START_TEST (a_long_text_is_cut_in_the_error) {
 	struct command c;
 	struct err e;
 	char *text = xmalloc(100001);
@@ -181,8 +175,7 @@ static const struct numeric {
 	    "\0\5\0\4\0\0\0\0\x07\x34\x1a\x58\x02\xe1\x03\xbb\x06\x4f", 18 },
 };
 
-START_TEST(a_numeric_is_sent_as_postgresql_reads_it)
-{
+START_TEST (a_numeric_is_sent_as_postgresql_reads_it) {
 	const struct numeric *n = &numerics[_i];
 	struct buf b = { 0 };
 
@@ -199,8 +192,7 @@ static const struct rows_column columns[] = {
 	{ "q", COL_INT8, "" },
 };
 
-START_TEST(a_row_is_sent_in_the_formats_asked_for)
-{
+START_TEST (a_row_is_sent_in_the_formats_asked_for) {
 	static const uint16_t binary = 1;
 	static const char want[] = "D\0\0\0\x1f\0\3"
 				   "\0\0\0\1x"
@@ -223,8 +215,7 @@ START_TEST(a_row_is_sent_in_the_formats_asked_for)
 }
 END_TEST
 
-START_TEST(a_cell_that_was_not_filled_in_is_null)
-{
+START_TEST (a_cell_that_was_not_filled_in_is_null) {
 	static const char want[] = "D\0\0\0\x12\0\3"
 				   "\xff\xff\xff\xff"
 				   "\xff\xff\xff\xff"
@@ -242,8 +233,7 @@ START_TEST(a_cell_that_was_not_filled_in_is_null)
 }
 END_TEST
 
-START_TEST(rows_of_several_workers_are_sorted_together)
-{
+START_TEST (rows_of_several_workers_are_sorted_together) {
 	struct rows a, b, all;
 
 	rows_init(&all, columns, ARRAY_LEN(columns));
