@@ -20,6 +20,7 @@
  *	POOLER_BIN	the program under test (default ./pooler)
  *	PGBINDIR	where initdb and pg_ctl are (default: newest found)
  *	KEEP=1		leave the temporary directory behind, and say where
+ *	TEST_LONG=1	also the tests that take half a minute
  *	TEST_TIME_SCALE	multiplies every deadline (for sanitizers, valgrind)
  */
 #ifndef TEST_SYSTEM_FIXTURE_H

@@ -6,6 +6,7 @@ system_lib = test/system/libfixture.a
 system_tests = \
 	test/system/test_auth \
 	test/system/test_badinput \
+	test/system/test_badserver \
 	test/system/test_bounds \
 	test/system/test_cancel \
 	test/system/test_cli \
@@ -46,6 +47,7 @@ system_libs = $(system_lib) $(LIBPQ_LIBS) $(CHECK_LIBS)
 
 test_system_test_auth_LDADD = $(system_libs)
 test_system_test_badinput_LDADD = $(system_libs)
+test_system_test_badserver_LDADD = $(system_libs)
 test_system_test_bounds_LDADD = $(system_libs)
 test_system_test_cancel_LDADD = $(system_libs)
 test_system_test_cli_LDADD = $(system_libs)

@@ -207,7 +207,9 @@ START_TEST (daemon_that_cannot_start_says_so) {
 	struct pooler *p = pooler_start("worker_threads = 1\n"), *q;
 	char args[400];
 
-	q = pooler_prepare("listen_port = %d\npidfile = @DIR@/pid\n", p->port);
+	q = pooler_prepare("listen_port = %d\nunix_socket_dir =\n"
+			   "pidfile = @DIR@/pid\n",
+	    p->port);
 	snprintf(args, sizeof(args), "-d %s", q->ini);
 	expect(args, 1, "in use");
 	q = pooler_prepare("worker_threads = 1\n");
