@@ -58,8 +58,10 @@ struct login_result {
 	struct scram_keys keys;
 	const char *secret; /* the proven user's own, or NULL */
 	const char *replication; /* "none", "logical", "physical" */
+	const char *options; /* of a replication client, as sent; else "" */
 	struct param_set *params; /* what the client asked for; borrowed */
 };
+bool login_is_replication(const struct login_result *r);
 const struct login_result *login_result(const struct login *l);
 struct config *login_config(const struct login *l);
 

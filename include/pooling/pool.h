@@ -104,6 +104,9 @@ struct pool_settings {
 	char *check_query; /* "" = an empty query; NULL = no checks */
 	char *reset_query; /* "" = none */
 	bool reset_always;
+	/* For one replication client: its server is closed behind it, and what
+	 * it wants to be set stands in the StartupMessage. */
+	const char *replication; /* "logical", "physical"; NULL = no such */
 	usec_t query_timeout_us;
 	usec_t idle_transaction_timeout_us;
 	usec_t transaction_timeout_us;

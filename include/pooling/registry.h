@@ -40,6 +40,19 @@ struct pool_key {
 	const char *login_secret; /* for the server login; may be NULL */
 	const struct scram_keys *keys; /* proven pass-through keys, or NULL */
 };
+/* A replication client asks for a walsender of its own (protocol chapter 55.4):
+ * a pool of one server, which nobody shares and which ends with the client. It
+ * counts against the limits of its database and user. */
+struct pool_walsender {
+	const char *replication; /* "database" or "yes" */
+	const char *options; /* "" = none */
+	const struct param_set *params; /* go into the StartupMessage */
+};
+struct pool *registry_walsender_pool(struct registry *r,
+    const struct config *cfg, const struct pool_key *k,
+    const struct pool_walsender *w);
+/* The client has gone. */
+void registry_drop_walsender(struct registry *r, struct pool *p);
 /* The pool, with a reference; made if need be. */
 struct pool *registry_pool(struct registry *r, const struct config *cfg,
     const struct pool_key *k);

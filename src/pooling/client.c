@@ -138,6 +138,10 @@ uncount(struct client *c)
 	struct hub *hub = c->home->hub;
 
 	if (c->pool) {
+		const struct pool_settings *set = c->pool->set;
+
+		if (set->replication)
+			registry_drop_walsender(hub->registry, c->pool);
 		TAILQ_REMOVE(&c->home->clients, c, link);
 		atomic_fetch_sub(&c->pool->n_clients, 1);
 		atomic_fetch_sub(&c->db->clients, 1);
@@ -881,7 +885,15 @@ logged_in(struct client *c)
 		return;
 	key.db = c->db;
 	leave_logins(c);
-	c->pool = registry_pool(h->hub->registry, cfg, &key);
+	if (login_is_replication(r))
+		c->pool = registry_walsender_pool(h->hub->registry, cfg, &key,
+		    &(struct pool_walsender){
+			.replication = strcmp(r->replication, "logical") ?
+			    "yes" : "database",
+			.options = r->options,
+			.params = r->params });
+	else
+		c->pool = registry_pool(h->hub->registry, cfg, &key);
 	TAILQ_INSERT_TAIL(&h->clients, c, link);
 	atomic_fetch_add(&c->pool->n_clients, 1);
 	c->counted = login_is_counted(c->login);

@@ -46,6 +46,7 @@ login_new(struct hub *hub, struct config *cfg, const struct addr *peer,
 	l->is_unix = is_unix;
 	l->r.replication = "none";
 	l->r.application_name = "";
+	l->r.options = "";
 	return l;
 }
 
@@ -160,6 +161,12 @@ replication_kind(const char *value)
 	return "none";
 }
 
+bool
+login_is_replication(const struct login_result *r)
+{
+	return r->replication[0] != 'n';
+}
+
 static bool
 take_param(struct login *l, const struct startup_param *p, struct err *e)
 {
@@ -170,9 +177,13 @@ take_param(struct login *l, const struct startup_param *p, struct err *e)
 	} else if (strcmp(p->name, "database") == 0) {
 		r->database = arena_strdup(l->arena, p->value);
 	} else if (strcmp(p->name, "replication") == 0) {
-		r->replication = replication_kind(p->value);
+		return true; /* looked at before all others */
 	} else if (strcmp(p->name, "options") == 0) {
-		return take_options(l, p->value, e);
+		/* A walsender's are the server's business. */
+		if (login_is_replication(r))
+			r->options = arena_strdup(l->arena, p->value);
+		else
+			return take_options(l, p->value, e);
 	} else if (strcmp(p->name, "application_name") == 0) {
 		r->application_name = arena_strdup(l->arena, p->value);
 	} else if (strncmp(p->name, "_pq_.", 5) != 0 &&
@@ -352,13 +363,6 @@ admit(struct login *l, struct err *e)
 		    "\"*\" line");
 		return false;
 	}
-	if (strcmp(r->replication, "none") != 0) {
-		err_set(e, "0A000", "replication connections are not "
-		    "supported by this version");
-		err_hint(e, "connect replication clients to the server "
-		    "directly");
-		return false;
-	}
 	if (l->cfg->auth_type == AUTH_TYPE_ANY && !r->conf->user[0])
 		return err_set(e, "28000", "bouncer config error");
 	if (atomic_load(&l->hub->shutting_down))
@@ -408,6 +412,10 @@ take_startup(struct login *l, const struct startup *s, struct err *e)
 	size_t at = 0;
 
 	l->r.params = param_set_new(param_names_count(l->cfg->param_names));
+	while (startup_next(s->params, &at, &p) == PARAM_ONE)
+		if (strcmp(p.name, "replication") == 0)
+			l->r.replication = replication_kind(p.value);
+	at = 0;
 	while ((next = startup_next(s->params, &at, &p)) == PARAM_ONE)
 		if (!take_param(l, &p, e))
 			return false;

@@ -342,6 +342,106 @@ registry_pool(struct registry *r, const struct config *cfg,
 	return p;
 }
 
+/* ---- walsenders ---- */
+
+static struct span
+walsender_name(const struct pool *p, char *buf, size_t cap)
+{
+	int n = snprintf(buf, cap, "%s%c%s%c%p", p->db->name, 0, p->user_name,
+	    0, (const void *)p);
+
+	return SPAN(buf, n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1);
+}
+
+/* The client's settings and options go where a walsender reads them. */
+static void
+add_walsender_startup(struct server_target *t, const struct pool_walsender *w)
+{
+	size_t n = 0, i, count = param_names_count(t->names);
+	char **list;
+
+	for (i = 0; t->startup[i]; i++)
+		free(t->startup[i]);
+	free(t->startup);
+	list = xcalloc(2 * count + 5, sizeof(*list));
+	add_pair(list, &n, "replication", w->replication);
+	add_pair(list, &n, "options", w->options);
+	for (i = 0; i < count; i++)
+		add_pair(list, &n, param_name(t->names, i),
+		    param_get(w->params, i));
+	t->startup = list;
+}
+
+struct pool *
+registry_walsender_pool(struct registry *r, const struct config *cfg,
+    const struct pool_key *k, const struct pool_walsender *w)
+{
+	const char *user_name = k->conf->user[0] ? k->conf->user :
+						   k->login_user;
+	struct user *user = registry_user(r, cfg, user_name);
+	struct pool_settings *set = make_settings(cfg, k->conf, user_name);
+	struct server_target *t = make_target(r, cfg, k->conf, k->db->name,
+	    user_name, k->login_secret, k->keys);
+	struct pool *p;
+	char buf[512];
+
+	add_walsender_startup(t, w);
+	free(set->check_query);
+	set->check_query = NULL;
+	set->reset_query[0] = '\0';
+	set->mode = POOL_SESSION;
+	set->replication = strcmp(w->replication, "database") == 0 ?
+	    "logical" : "physical";
+	set->size = 1;
+	set->min_size = set->reserve = 0;
+	set->lifetime_us = 0;
+	set->idle_timeout_us = 0;
+	pthread_mutex_lock(&r->mu);
+	p = pool_new(r->hub, k->db, user, user_name,
+	    r->next_home++ % r->hub->n_workers);
+	p->paused = atomic_load(&r->paused) || atomic_load(&k->db->paused);
+	pool_configure(p, set, t);
+	map_put(r->pools, walsender_name(p, buf, sizeof(buf)), p);
+	TAILQ_INSERT_TAIL(&k->db->pools, p, link);
+	pool_ref(p);
+	pthread_mutex_unlock(&r->mu);
+	return p;
+}
+
+/* Takes a pool out of the names. Its reference is the caller's then. */
+static bool
+forget_pool(struct registry *r, struct pool *p)
+{
+	const struct pool_settings *set = p->set;
+	char buf[512];
+	bool found;
+
+	pthread_mutex_lock(&r->mu);
+	found = map_del(r->pools, set->replication ?
+	    walsender_name(p, buf, sizeof(buf)) :
+	    pool_name(p->db->name, p->user_name, buf, sizeof(buf))) != NULL;
+	if (found) {
+		TAILQ_REMOVE(&p->db->pools, p, link);
+		pthread_mutex_lock(&p->mu);
+		counters_add(&p->db->gone, &p->stats);
+		pthread_mutex_unlock(&p->mu);
+	}
+	pthread_mutex_unlock(&r->mu);
+	return found;
+}
+
+void
+registry_drop_walsender(struct registry *r, struct pool *p)
+{
+	struct err e;
+
+	if (!forget_pool(r, p))
+		return;
+	err_set(&e, "57P01", "replication client was closed");
+	pool_kill(p, &e);
+	pool_unref(p);
+}
+
 /* ---- walking ---- */
 
 struct list {
@@ -477,21 +577,10 @@ apply_user(void *arg, struct user *u)
 static void
 drop_pool(struct registry *r, struct pool *p)
 {
-	char buf[512];
 	struct err e;
 
-	pthread_mutex_lock(&r->mu);
-	if (map_del(r->pools, pool_name(p->db->name, p->user_name, buf,
-		sizeof(buf)))) {
-		TAILQ_REMOVE(&p->db->pools, p, link);
-		pthread_mutex_lock(&p->mu);
-		counters_add(&p->db->gone, &p->stats);
-		pthread_mutex_unlock(&p->mu);
-	} else {
-		pthread_mutex_unlock(&r->mu);
+	if (!forget_pool(r, p))
 		return;
-	}
-	pthread_mutex_unlock(&r->mu);
 	log_warn("dropping database '%s' as it does not exist anymore or "
 	    "inactive auto-database", p->db->name);
 	err_set(&e, "57P01", "database removed");
@@ -506,12 +595,17 @@ apply_pool(void *arg, struct pool *p)
 	bool automatic;
 	const struct database_conf *conf = conf_of(a->cfg, p->db->name,
 	    &automatic);
+	const struct pool_settings *set;
 	struct server_target *t;
 
 	if (!conf || (conf->user[0] && strcmp(conf->user, p->user_name) != 0)) {
 		drop_pool(a->r, p);
 		return;
 	}
+	/* A walsender is as its client asked for it, to its end. */
+	set = p->set;
+	if (set->replication)
+		return;
 	t = make_target(a->r, a->cfg, conf, p->db->name, p->user_name, NULL,
 	    p->target->has_keys && !conf->user[0] ? &p->target->keys : NULL);
 	pool_configure(p, make_settings(a->cfg, conf, p->user_name), t);

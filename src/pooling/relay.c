@@ -182,7 +182,9 @@ leave_server(struct relay *r, bool at_once)
 	unlink_streams(r);
 	s->dirty = r->set->reset_always || r->set->mode == POOL_SESSION;
 	/* Half a message can not be taken back, nor completed. */
-	if (r->up_skip)
+	if (r->set->replication)
+		pool_discard(s, "replication client was closed");
+	else if (r->up_skip)
 		pool_discard(s, "client disconnect before everything was sent "
 		    "to the server");
 	else
@@ -847,7 +849,7 @@ sync_params(struct relay *r)
 	struct err e;
 	int n;
 
-	if (LIKELY(*r->a.params == s->params))
+	if (LIKELY(*r->a.params == s->params) || r->set->replication)
 		return true;
 	if (param_set_same(*r->a.params, s->params)) {
 		s->params = param_set_share(*r->a.params, s->params);

@@ -224,7 +224,7 @@ static void
 send_startup(struct server *s)
 {
 	struct server_target *t = s->target;
-	const char *list[32];
+	const char *list[2 * PARAM_MAX + 24];
 	size_t n = 0;
 	char **p;
 	struct buf b = { 0 };

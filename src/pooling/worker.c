@@ -329,6 +329,7 @@ describe_client(struct worker *w, const struct client *c, struct conn_info *i)
 {
 	const struct param_names *names = w->home.cfg->param_names;
 	int app = param_index(names, "application_name");
+	const struct pool_settings *set;
 
 	memset(i, 0, sizeof(*i));
 	i->user = "(nouser)";
@@ -350,6 +351,9 @@ describe_client(struct worker *w, const struct client *c, struct conn_info *i)
 		describe_login(c, i);
 	if (!c->pool)
 		return;
+	set = c->pool->set;
+	if (set->replication)
+		i->replication = set->replication;
 	i->logged_in = true;
 	i->user = c->user->name;
 	i->database = c->db->name;
@@ -409,13 +413,14 @@ static void
 describe_server(struct worker *w, struct server *s, struct conn_info *i)
 {
 	const struct pool *p = s->pool;
+	const struct pool_settings *set = p->set;
 	int app = param_index(s->target->names, "application_name");
 
 	memset(i, 0, sizeof(*i));
 	i->is_server = true;
 	i->user = s->target->user;
 	i->database = s->target->database;
-	i->replication = "none";
+	i->replication = set->replication ? set->replication : "none";
 	i->state = server_state_show(server_state(s));
 	i->socket_state = socket_state(server_state(s));
 	i->peer = s->addr;
