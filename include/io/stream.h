@@ -73,6 +73,9 @@ void stream_set_ops(struct stream *s, const struct stream_ops *ops);
 /* Bytes read, or one of the above. */
 ssize_t stream_read(struct stream *s, uint8_t *p, size_t cap);
 
+/* Whether the peer has closed and nothing is left to read. Asks the socket. */
+bool stream_has_ended(const struct stream *s);
+
 /* Sends, or keeps, all of it. False when the stream is (or becomes) broken. */
 bool stream_write(struct stream *s, const void *p, size_t n);
 /* Bytes not yet taken by the socket. */

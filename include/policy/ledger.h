@@ -18,7 +18,8 @@ struct ledger_demand {
 	bool dead;
 	int waiting; /* clients in the queue */
 	int coming; /* servers on their way: logging in, tested, moving */
-	int idle_elsewhere; /* on workers whose queue is empty */
+	int near; /* ... of these, the logged-in ones: they come in no time */
+	int idle; /* shelves that are not empty */
 	int total; /* servers that count */
 	int size; /* 0 = no limit */
 	int reserve;
@@ -31,7 +32,7 @@ struct ledger_demand {
 };
 enum ledger_next {
 	LEDGER_WAIT, /* nothing to be done */
-	LEDGER_FETCH, /* bring an idle server to a waiter's worker */
+	LEDGER_FETCH, /* bring an idle server to a waiter, from any shelf */
 	LEDGER_OPEN, /* one more connection, if the quotas have room */
 };
 enum ledger_next ledger_next(const struct ledger_demand *d);

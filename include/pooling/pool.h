@@ -121,6 +121,7 @@ struct pool_side {
 	struct waiter_list waiters; /* oldest first */
 	int n_waiters;
 	int incoming; /* servers on their way to this worker */
+	int moving; /* ... of these, the ones that are logged in already */
 };
 
 struct pool_down {
@@ -167,7 +168,6 @@ struct pool {
 	int opening; /* decided, server not made yet */
 	int n_waiting;
 	bool claims; /* it has left a claim with a quota */
-	_Atomic int n_idle; /* hint for eviction */
 	_Atomic int n_clients;
 	_Atomic int n_cancels;
 	struct waiter_list waiters;

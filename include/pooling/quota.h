@@ -50,7 +50,8 @@ struct quota {
 
 void quota_init(struct quota *q, int limit);
 void quota_fini(struct quota *q);
-/* Takes a slot, or leaves (or keeps) the member's claim. */
+/* Takes a slot, or leaves (or keeps) the member's claim; now 0: without a
+ * claim. */
 bool quota_take(struct quota *q, struct quota_member *m, usec_t now);
 void quota_give(struct quota *q, struct quota_member *m);
 /* While there is room: withdraws the oldest claim and returns its pool, with a
@@ -62,9 +63,8 @@ struct pool *quota_next(struct quota *q);
 void quota_withdraw(struct quota *q, struct quota_member *m);
 /* A new limit; quota_next() follows. */
 void quota_set_limit(struct quota *q, int limit);
-/* Copies up to cap holders other than m, each with a reference. */
-size_t quota_holders(struct quota *q, const struct quota_member *m,
-    struct pool **out, size_t cap);
+/* Copies up to cap holders, each with a reference. */
+size_t quota_holders(struct quota *q, struct pool **out, size_t cap);
 int quota_used(struct quota *q);
 /* Since when a claim of another pool than m's waits for which no connection is
  * being closed yet; 0 = none. Takes no lock. */

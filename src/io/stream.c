@@ -211,6 +211,20 @@ stream_read(struct stream *s, uint8_t *p, size_t cap)
 }
 
 bool
+stream_has_ended(const struct stream *s)
+{
+	uint8_t c;
+	ssize_t n;
+
+	if (s->broken)
+		return true;
+	do
+		n = recv(s->fd, &c, 1, MSG_PEEK);
+	while (n < 0 && errno == EINTR);
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
+bool
 stream_write(struct stream *s, const void *p, size_t n)
 {
 	ssize_t done = 0;

@@ -25,7 +25,8 @@ ledger_next(const struct ledger_demand *d)
 
 	if (d->paused || d->dead)
 		return LEDGER_WAIT;
-	if (short_of && d->idle_elsewhere > 0)
+	/* A login that is under way is no reason to wait for it. */
+	if (d->waiting > d->near && d->idle > 0)
 		return LEDGER_FETCH;
 	if (!short_of && d->total >= d->min && !d->probe)
 		return LEDGER_WAIT;

@@ -69,6 +69,8 @@ set_inbound_locked(struct pool *p, struct server *s, bool on)
 		return;
 	s->inbound = on;
 	p->side[s->worker].incoming += on ? 1 : -1;
+	if (s->state == SV_MIGRATING)
+		p->side[s->worker].moving += on ? 1 : -1;
 }
 
 int
@@ -103,8 +105,6 @@ shelve_locked(struct pool *p, struct server *s)
 		TAILQ_INSERT_TAIL(l, s, entry);
 	else
 		TAILQ_INSERT_HEAD(l, s, entry);
-	atomic_store_explicit(&p->n_idle, p->count[SV_IDLE],
-	    memory_order_relaxed);
 }
 
 static void
@@ -112,8 +112,6 @@ unshelve_locked(struct pool *p, struct server *s, enum server_state st)
 {
 	TAILQ_REMOVE(&p->side[s->worker].idle, s, entry);
 	ledger_move_locked(p, s, st);
-	atomic_store_explicit(&p->n_idle, p->count[SV_IDLE],
-	    memory_order_relaxed);
 }
 
 /* ---- the queue ---- */
@@ -213,6 +211,7 @@ grant_locked(struct pool *p, struct waiter *w, struct server *s, usec_t now)
 {
 	dequeue_locked(p, w, WAITER_GRANTED);
 	w->server = s;
+	s->ever_used = true;
 	if (now > w->since_us)
 		p->stats.wait_us += (uint64_t)(now - w->since_us);
 	if (!w->greet)
@@ -220,10 +219,11 @@ grant_locked(struct pool *p, struct waiter *w, struct server *s, usec_t now)
 	ledger_move_locked(p, s, SV_ACTIVE);
 }
 
-/* The worker whose first waiter is the oldest of those that are not being
- * brought a server already; -1 for none. */
+/* The worker whose first waiter is the oldest of those that no server is on
+ * its way to; -1 for none. A login counts as one only for who asks whether to
+ * begin another. */
 static int
-neediest_locked(const struct pool *p, int except)
+neediest_locked(const struct pool *p, int except, bool with_logins)
 {
 	const struct waiter *w, *best = NULL;
 	int i;
@@ -231,7 +231,8 @@ neediest_locked(const struct pool *p, int except)
 	for (i = 0; i < p->hub->n_workers; i++) {
 		const struct pool_side *side = &p->side[i];
 
-		if (i == except || side->n_waiters <= side->incoming)
+		if (i == except || side->n_waiters <=
+		    (with_logins ? side->incoming : side->moving))
 			continue;
 		w = TAILQ_FIRST(&side->waiters);
 		if (!best || w->since_us < best->since_us)
@@ -307,12 +308,16 @@ on_fetched(struct mail *m, struct loop *l)
 {
 	struct server *s = CONTAINER_OF(m, struct server, mail);
 	struct pool *p = s->pool;
-	bool close;
+	bool close = keep_len(&s->in) > 0;
 	int from = s->from;
 
 	(void)l;
+	if (stream_has_ended(&s->stream)) {
+		close = true;
+		s->close_reason = "server conn crashed?";
+	}
 	pool_lock(p);
-	close = s->intent_close || keep_len(&s->in) > 0;
+	close = close || s->intent_close;
 	if (close)
 		set_inbound_locked(p, s, false);
 	pool_unlock(p);
@@ -363,18 +368,22 @@ take_for_closing_locked(struct pool *p, struct server *s, const char *reason)
 	return s;
 }
 
-/* Brings an idle server from the worker that has most of them. */
+/* Brings an idle server to a worker with waiters: from its own shelf, where
+ * some may lie that are due for a check, else from one where nobody waits,
+ * else from any. */
 static struct server *
 fetch_locked(struct pool *p, int to)
 {
-	struct server *s = NULL;
+	struct server *s = TAILQ_FIRST(&p->side[to].idle), *second = NULL;
 	int i;
 
 	for (i = 0; i < p->hub->n_workers && !s; i++)
-		if (i != to && p->side[i].n_waiters == 0)
+		if (p->side[i].n_waiters == 0)
 			s = TAILQ_FIRST(&p->side[i].idle);
+		else if (!second)
+			second = TAILQ_FIRST(&p->side[i].idle);
 	if (!s)
-		return NULL;
+		s = second;
 	unshelve_locked(p, s, SV_MIGRATING);
 	s->from = s->worker;
 	s->worker = to;
@@ -384,16 +393,6 @@ fetch_locked(struct pool *p, int to)
 }
 
 /* ---- acquire ---- */
-
-static int
-coming_locked(const struct pool *p)
-{
-	int i, n = p->count[SV_TESTED];
-
-	for (i = 0; i < p->hub->n_workers; i++)
-		n += p->side[i].incoming;
-	return n;
-}
 
 static bool
 reserve_due(const struct pool *p, usec_t now)
@@ -414,10 +413,12 @@ view_demand_locked(const struct pool *p, usec_t now, struct ledger_demand *d)
 	d->paused = p->paused;
 	d->dead = p->dead;
 	d->waiting = p->n_waiting;
-	d->coming = coming_locked(p);
-	for (i = 0; i < p->hub->n_workers; i++)
-		d->idle_elsewhere += p->side[i].n_waiters == 0 &&
-		    !TAILQ_EMPTY(&p->side[i].idle);
+	d->coming = d->near = p->count[SV_TESTED];
+	for (i = 0; i < p->hub->n_workers; i++) {
+		d->coming += p->side[i].incoming;
+		d->near += p->side[i].moving;
+		d->idle += !TAILQ_EMPTY(&p->side[i].idle);
+	}
 	d->total = p->total;
 	d->size = p->set->size;
 	d->reserve = p->set->reserve;
@@ -431,16 +432,19 @@ view_demand_locked(const struct pool *p, usec_t now, struct ledger_demand *d)
 	    !usable_locked(p) && atomic_load(&p->n_clients) > 0;
 }
 
-/* Counted now, made after the lock is dropped. */
+/* Counted now, made after the lock is dropped. Only who waits leaves a claim:
+ * nobody else's server is closed for the sake of min_pool_size. */
 static bool
 begin_open_locked(struct pool *p, usec_t now)
 {
-	if (!quota_take(&p->db->servers, &p->by_db, now)) {
-		p->claims = true;
+	usec_t claim_us = p->n_waiting > 0 ? now : 0;
+
+	if (!quota_take(&p->db->servers, &p->by_db, claim_us)) {
+		p->claims = p->claims || claim_us;
 		return false;
 	}
-	if (!quota_take(&p->user->servers, &p->by_user, now)) {
-		p->claims = true;
+	if (!quota_take(&p->user->servers, &p->by_user, claim_us)) {
+		p->claims = p->claims || claim_us;
 		quota_give(&p->db->servers, &p->by_db);
 		return false;
 	}
@@ -476,44 +480,62 @@ make_server(struct pool *p, struct server_target *t, int worker,
 	loop_post(p->hub->loops[worker], &s->mail);
 }
 
-/* Closes the idle server unused for longest in another pool of the quota. */
-static void
-evict_for(struct quota *q, struct quota_member *m)
+/* The pool whose idle server has been unused for longest; NULL if none of them
+ * has one to spare. Each is looked at under its lock: one that shelves a
+ * server at this moment either sees the claim there, or is seen here. */
+static struct pool *
+laziest(struct pool **pools, size_t n)
 {
-	struct pool *held[128], *best = NULL;
+	struct pool *best = NULL;
 	usec_t idle_us, best_us = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		pool_lock(pools[i]);
+		if (!pools[i]->n_waiting &&
+		    shelf_oldest_locked(pools[i], &idle_us) &&
+		    (!best || idle_us < best_us)) {
+			best = pools[i];
+			best_us = idle_us;
+		}
+		pool_unlock(pools[i]);
+	}
+	return best;
+}
+
+/* Closes the pool's idle server unused for longest; false when it has found
+ * work meanwhile. */
+static bool
+evict(struct pool *p, struct quota *q)
+{
+	struct server *s;
+
+	pool_lock(p);
+	s = shelf_oldest_locked(p, NULL);
+	if (s) {
+		take_for_closing_locked(p, s, "evicted");
+		s->evicted_for = q;
+		p->evictions++;
+		atomic_fetch_add(&q->evicting, 1);
+	}
+	pool_unlock(p);
+	if (s)
+		post_server(p, s);
+	return s;
+}
+
+void
+evict_for_claims(struct quota *q)
+{
+	struct pool *held[128], *best;
 	size_t n, i;
-	struct server *s = NULL;
 
 	if (atomic_load(&q->evicting) >= atomic_load(&q->n_claims))
 		return;
-	n = quota_holders(q, m, held, ARRAY_LEN(held));
-	for (i = 0; i < n; i++) {
-		if (!atomic_load_explicit(&held[i]->n_idle,
-			memory_order_relaxed))
-			continue;
-		pool_lock(held[i]);
-		if (!held[i]->n_waiting &&
-		    shelf_oldest_locked(held[i], &idle_us) &&
-		    (!best || idle_us < best_us)) {
-			best = held[i];
-			best_us = idle_us;
-		}
-		pool_unlock(held[i]);
-	}
-	if (best) {
-		pool_lock(best);
-		s = shelf_oldest_locked(best, NULL);
-		if (s) {
-			take_for_closing_locked(best, s, "evicted");
-			s->evicted_for = q;
-			best->evictions++;
-			atomic_fetch_add(&q->evicting, 1);
-		}
-		pool_unlock(best);
-		if (s)
-			post_server(best, s);
-	}
+	n = quota_holders(q, held, ARRAY_LEN(held));
+	do
+		best = laziest(held, n);
+	while (best && !evict(best, q));
 	for (i = 0; i < n; i++)
 		pool_unref(held[i]);
 }
@@ -547,21 +569,19 @@ pool_pump(struct pool *p)
 			break;
 		}
 		view_demand_locked(p, now, &d);
-		to = neediest_locked(p, -1);
 		switch (ledger_next(&d)) {
 		case LEDGER_FETCH:
-			s = fetch_locked(p, to);
+			s = fetch_locked(p, neediest_locked(p, -1, false));
 			pool_unlock(p);
-			if (!s)
-				return;
 			post_server(p, s);
 			continue;
 		case LEDGER_OPEN:
+			to = neediest_locked(p, -1, true);
 			if (!begin_open_locked(p, now)) {
 				pool_unlock(p);
 				pool_wake_claims(&p->db->servers);
-				evict_for(&p->db->servers, &p->by_db);
-				evict_for(&p->user->servers, &p->by_user);
+				evict_for_claims(&p->db->servers);
+				evict_for_claims(&p->user->servers);
 				return;
 			}
 			if (to < 0)
@@ -611,6 +631,7 @@ pool_acquire(struct pool *p, struct waiter *w, usec_t now,
 		unshelve_locked(p, s, SV_ACTIVE);
 		p->reuses++;
 		p->stats.assignments++;
+		s->ever_used = true;
 		pool_unlock(p);
 		server_set_deadline(s, 0);
 		*out = s;
@@ -704,7 +725,7 @@ view_offer_locked(struct pool *p, const struct server *s, usec_t now,
 	/* The start of a message that came behind the answer stays here. */
 	if (p->n_waiting > p->side[s->worker].n_waiters &&
 	    !keep_len(&s->in)) {
-		*to = neediest_locked(p, s->worker);
+		*to = neediest_locked(p, s->worker, false);
 		if (*to >= 0)
 			o->oldest_us =
 			    TAILQ_FIRST(&p->side[*to].waiters)->since_us;
@@ -758,8 +779,14 @@ pool_offer(struct server *s)
 	struct ledger_offer o;
 	enum ledger_fate fate;
 	struct waiter *w = NULL;
+	bool passed = false;
 	int to, from = s->worker;
 
+	if (UNLIKELY(stream_unsent(&s->stream) > 0)) {
+		/* E.g. the rest of a COPY that failed at its first line. */
+		server_retire(s, "it answered before it had read everything");
+		return;
+	}
 	pool_lock(p);
 	counters_move(&p->stats, &s->counters);
 	set_inbound_locked(p, s, false);
@@ -781,6 +808,7 @@ pool_offer(struct server *s)
 		ledger_move_locked(p, s, SV_IDLE);
 		s->idle_us = now;
 		shelve_locked(p, s);
+		passed = p->n_waiting > 0;
 		break;
 	case LEDGER_CLOSE_EVICTED:
 		s->evicted_for =
@@ -796,7 +824,6 @@ pool_offer(struct server *s)
 		break;
 	}
 	pool_unlock(p);
-	s->ever_used = true;
 	if (w) {
 		loop_defer(l, &w->task);
 	} else if (fate == LEDGER_MOVE) {
@@ -804,6 +831,9 @@ pool_offer(struct server *s)
 	} else if (fate == LEDGER_IDLE) {
 		server_listen(s);
 		set_idle_deadline(p, s);
+		/* It could not move as it is: it is fetched, and closed. */
+		if (UNLIKELY(passed))
+			pool_pump(p);
 	} else {
 		server_retire(s, close_text(fate));
 	}

@@ -76,6 +76,18 @@ is_greeter(const struct waiter *w, const void *arg)
 	return w->greet;
 }
 
+/* Except for how a pool was killed: that is for good. */
+static struct fault *
+forget_failure_locked(struct pool *p)
+{
+	struct fault *old = p->down.fault;
+
+	if (p->dead)
+		return NULL;
+	memset(&p->down, 0, sizeof(p->down));
+	return old;
+}
+
 void
 pool_ready(struct server *s)
 {
@@ -88,9 +100,8 @@ pool_ready(struct server *s)
 	s->welcome = NULL;
 	s->lifetime_us = lifetime_of(p);
 	pool_lock(p);
-	old = p->down.fault;
 	since = p->down.since_us;
-	memset(&p->down, 0, sizeof(p->down));
+	old = forget_failure_locked(p);
 	if (!p->welcome && s->generation == p->generation) {
 		p->welcome = spare;
 		spare = NULL;
@@ -172,6 +183,8 @@ note_failure_locked(struct pool *p, const struct err *e, bool refused,
 {
 	struct pool_down *d = &p->down;
 
+	if (p->dead)
+		return;
 	d->down = true;
 	d->refused = refused;
 	d->attempts++;
@@ -220,6 +233,9 @@ pool_gone(struct server *s)
 	quota_give(&p->user->servers, &p->by_user);
 	pool_wake_claims(&p->db->servers);
 	pool_wake_claims(&p->user->servers);
+	/* Somebody may have taken the slot before the one it was meant for. */
+	evict_for_claims(&p->db->servers);
+	evict_for_claims(&p->user->servers);
 	pool_pump(p);
 	s->pool = NULL;
 	pool_unref(p);

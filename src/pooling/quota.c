@@ -83,7 +83,7 @@ quota_take(struct quota *q, struct quota_member *m, usec_t now)
 		if (m->held++ == 0)
 			TAILQ_INSERT_TAIL(&q->holders, m, holder_link);
 		drop_claim(q, m);
-	} else if (!m->since_us) {
+	} else if (now && !m->since_us) {
 		m->since_us = now;
 		atomic_fetch_add(&q->n_claims, 1);
 		TAILQ_INSERT_TAIL(&q->claims, m, claim_link);
@@ -121,8 +121,7 @@ quota_set_limit(struct quota *q, int limit)
 }
 
 size_t
-quota_holders(struct quota *q, const struct quota_member *m,
-    struct pool **out, size_t cap)
+quota_holders(struct quota *q, struct pool **out, size_t cap)
 {
 	struct quota_member *h;
 	size_t n = 0;
@@ -131,8 +130,7 @@ quota_holders(struct quota *q, const struct quota_member *m,
 	TAILQ_FOREACH(h, &q->holders, holder_link) {
 		if (n == cap)
 			break;
-		if (h != m)
-			out[n++] = refer(h);
+		out[n++] = refer(h);
 	}
 	pthread_mutex_unlock(&q->mu);
 	return n;

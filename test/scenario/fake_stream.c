@@ -255,6 +255,23 @@ stream_read(struct stream *s, uint8_t *p, size_t cap)
 	return k->in_eof ? STREAM_EOF : STREAM_AGAIN;
 }
 
+bool
+stream_has_ended(const struct stream *s)
+{
+	const struct sock *k = sock_of(s->fd);
+
+	return s->broken || k->in_reset || (k->in_eof && !buf_len(&k->in));
+}
+
+bool
+stream_has_ended(const struct stream *s)
+{
+	const struct sock *k = sock_of(s->fd);
+
+	return s->broken || k->in_reset ||
+	    (k->in_eof && buf_len(&k->in) == 0);
+}
+
 /* What a socket takes of n bytes; -1 means broken. */
 static ssize_t
 write_some(struct stream *s, const void *p, size_t n)
