@@ -280,8 +280,13 @@ read_and_drop(struct client *c)
 	ssize_t n = stream_read(&c->stream, p, LOOP_RBUF);
 
 	loop_unlease(c->home->loop);
-	if (n < 0)
+	if (n == STREAM_EOF && stream_unsent(&c->stream)) {
+		/* It has ended its side only, and may still read. */
+		c->gone = true;
+		stream_pause(&c->stream);
+	} else if (n < 0) {
 		finish_close(c);
+	}
 }
 
 /* ---- clocks ---- */
@@ -1081,7 +1086,7 @@ on_writable(struct stream *s)
 
 	if (c->state != CL_CLOSING)
 		return;
-	if (c->told)
+	if (c->told && !c->gone)
 		stream_shutdown(s);
 	else
 		finish_close(c);
