@@ -3,7 +3,7 @@
 # that nothing of io's loop, stream and dns is taken from there; the clock and
 # connect() are replaced by the linker.
 scenario_tests = \
-	test/scenario/test_waiting
+	test/scenario/test_waiting test/scenario/test_gone
 
 scenario_sources = \
 	test/scenario/fake.h \
@@ -17,6 +17,10 @@ test_scenario_test_waiting_SOURCES = \
 	test/scenario/test_waiting.c $(scenario_sources)
 test_scenario_test_waiting_LDADD = $(scenario_libs)
 test_scenario_test_waiting_LDFLAGS = $(scenario_ldflags)
+
+test_scenario_test_gone_SOURCES = \
+	test/scenario/test_gone.c $(scenario_sources)
+test_scenario_test_gone_LDADD = $(scenario_libs)
 
 if HAVE_CHECK
 check_PROGRAMS += $(scenario_tests)
