@@ -263,15 +263,6 @@ stream_has_ended(const struct stream *s)
 	return s->broken || k->in_reset || (k->in_eof && !buf_len(&k->in));
 }
 
-bool
-stream_has_ended(const struct stream *s)
-{
-	const struct sock *k = sock_of(s->fd);
-
-	return s->broken || k->in_reset ||
-	    (k->in_eof && buf_len(&k->in) == 0);
-}
-
 /* What a socket takes of n bytes; -1 means broken. */
 static ssize_t
 write_some(struct stream *s, const void *p, size_t n)
