@@ -3,7 +3,9 @@
 thread_tests = \
 	test/threads/test_daemon \
 	test/threads/test_dns \
-	test/threads/test_listener
+	test/threads/test_listener \
+	test/threads/test_pool \
+	test/threads/test_rights
 
 test_threads_test_daemon_SOURCES = \
 	test/threads/test_daemon.c \
@@ -19,6 +21,19 @@ test_threads_test_listener_SOURCES = \
 	test/threads/test_listener.c \
 	test/threads/config_text.c test/threads/config_text.h
 test_threads_test_listener_LDADD = $(core_libs) $(CHECK_LIBS)
+
+pool_rig = \
+	test/threads/config_text.c test/threads/config_text.h \
+	test/threads/fake_server.c test/threads/fake_server.h \
+	test/threads/pool_rig.c test/threads/pool_rig.h
+
+test_threads_test_pool_SOURCES = test/threads/test_pool.c $(pool_rig)
+test_threads_test_pool_LDADD = $(core_libs) $(CHECK_LIBS)
+
+test_threads_test_rights_SOURCES = \
+	test/threads/test_rights.c \
+	test/threads/config_text.c test/threads/config_text.h
+test_threads_test_rights_LDADD = $(core_libs) $(CHECK_LIBS)
 
 if HAVE_CHECK
 check_PROGRAMS += $(thread_tests)

@@ -36,6 +36,17 @@ static const char *const for_readers[] = {
 	"SHOW VERSION",
 };
 
+/* Something for every kind of command to take. */
+static const char *const arguments[] = {
+	[VERB_BARE] = "",
+	[VERB_WORD] = " WAIT_FOR_CLIENTS",
+	[VERB_DATABASE] = " shop",
+	[VERB_ONE_DATABASE] = " shop",
+	[VERB_ID] = " 1",
+	[VERB_ITEM] = " FDS",
+	[VERB_SET] = " query_timeout = 1",
+};
+
 static struct hub hub;
 static struct plane plane;
 static struct seat reader = { .user = "stats" };
@@ -97,8 +108,7 @@ is_for_readers(const char *text)
 	return false;
 }
 
-START_TEST(readers_may_run_no_command_but_show)
-{
+START_TEST (readers_may_run_no_command_but_show) {
 	size_t i;
 
 	for (i = 0; verb_at(i) != NULL; i++) {
@@ -106,11 +116,7 @@ START_TEST(readers_may_run_no_command_but_show)
 		char text[80];
 
 		snprintf(text, sizeof(text), "%s%s", v->name,
-		    v->arg == VERB_BARE ? "" :
-		    v->arg == VERB_WORD ? " WAIT_FOR_CLIENTS" :
-		    v->arg == VERB_ID ? " 1" :
-		    v->arg == VERB_SET ? " query_timeout = 1" :
-		    v->arg == VERB_ITEM ? " FDS" : " shop");
+		    arguments[v->arg]);
 		ck_assert_msg(is_refused(text), "%s", text);
 		/* Every command has an argument that is not needed. */
 		if (v->arg == VERB_DATABASE || v->arg == VERB_WORD ||
@@ -120,16 +126,15 @@ START_TEST(readers_may_run_no_command_but_show)
 }
 END_TEST
 
-START_TEST(readers_see_the_tables_that_are_for_them)
-{
+START_TEST (readers_see_the_tables_that_are_for_them) {
 	size_t i, n = 0;
 
 	for (i = 0; show_at(i) != NULL; i++) {
 		char text[80];
 
 		snprintf(text, sizeof(text), "SHOW %s", show_at(i)->name);
-		ck_assert_msg(show_at(i)->readers == is_for_readers(text),
-		    "%s", text);
+		ck_assert_msg(show_at(i)->readers == is_for_readers(text), "%s",
+		    text);
 		/* The others are asked for what they would tell. */
 		if (!show_at(i)->readers)
 			ck_assert_msg(is_refused(text), "%s", text);
@@ -139,8 +144,7 @@ START_TEST(readers_see_the_tables_that_are_for_them)
 }
 END_TEST
 
-START_TEST(anybody_may_set_what_cannot_be_changed)
-{
+START_TEST (anybody_may_set_what_cannot_be_changed) {
 	ck_assert(!is_refused("SET client_encoding = utf8"));
 	ck_assert(!is_refused("SET TimeZone TO 'CET'"));
 	ck_assert(!is_refused("SHOW timezone"));
@@ -182,8 +186,8 @@ static const struct wrong admin_wrongs[] = {
 	{ "ENABLE;", "a database is required", "22023" },
 	{ "KILL_CLIENT", "invalid client pointer supplied", "22023" },
 	{ "KILL_CLIENT 1x", "invalid client pointer supplied", "22023" },
-	{ "KILL_CLIENT 99999999999999999999",
-	    "invalid client pointer supplied", "22023" },
+	{ "KILL_CLIENT 99999999999999999999", "invalid client pointer supplied",
+	    "22023" },
 	{ "SUSPEND", "SUSPEND is not supported by this version", "0A000" },
 };
 
@@ -195,22 +199,19 @@ check_wrong(const struct wrong *w)
 	ck_assert_str_eq(answer.sqlstate, w->sqlstate);
 }
 
-START_TEST(mistakes_of_readers_are_told_in_the_right_order)
-{
+START_TEST (mistakes_of_readers_are_told_in_the_right_order) {
 	check_wrong(&wrongs[_i]);
 }
 END_TEST
 
-START_TEST(mistakes_of_admins_are_told)
-{
+START_TEST (mistakes_of_admins_are_told) {
 	reader.admin = true;
 	check_wrong(&admin_wrongs[_i]);
 	reader.admin = false;
 }
 END_TEST
 
-START_TEST(pgbouncers_code_is_used_when_asked_for)
-{
+START_TEST (pgbouncers_code_is_used_when_asked_for) {
 	config_unref(hub.cfg);
 	hub.cfg = config_text("pgbouncer_sqlstates = 1\n");
 	is_refused("PAUSE");
