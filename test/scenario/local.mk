@@ -3,7 +3,8 @@
 # that nothing of io's loop, stream and dns is taken from there; the clock and
 # connect() are replaced by the linker.
 scenario_tests = \
-	test/scenario/test_waiting test/scenario/test_gone
+	test/scenario/test_waiting test/scenario/test_gone \
+	test/scenario/test_session
 
 scenario_sources = \
 	test/scenario/fake.h \
@@ -21,6 +22,10 @@ test_scenario_test_waiting_LDFLAGS = $(scenario_ldflags)
 test_scenario_test_gone_SOURCES = \
 	test/scenario/test_gone.c $(scenario_sources)
 test_scenario_test_gone_LDADD = $(scenario_libs)
+
+test_scenario_test_session_SOURCES = \
+	test/scenario/test_session.c $(scenario_sources)
+test_scenario_test_session_LDADD = $(scenario_libs)
 
 if HAVE_CHECK
 check_PROGRAMS += $(scenario_tests)

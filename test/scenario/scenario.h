@@ -99,7 +99,7 @@ void say_rest(struct peer *p, const char *message, size_t n);
 void mutter(struct peer *p, const char *messages);
 #define hear(p, text) peer_hears((p), (text), __FILE__, __LINE__)
 void peer_hears(struct peer *p, const char *text, const char *file, int line);
-/* All that it has heard since, as text; for what hear() cannot say. */
+/* All that it has heard since hear() or heard() was last asked, as text. */
 const char *heard(struct peer *p);
 /* Bytes that have come and were not looked at yet. */
 size_t unheard(struct peer *p);

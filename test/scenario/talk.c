@@ -429,6 +429,7 @@ const char *
 heard(struct peer *p)
 {
 	settle();
+	buf_reset(&p->text);
 	hear_all(p);
 	buf_append(&p->text, "", 1);
 	p->text.end--;
@@ -470,9 +471,8 @@ peer_hears(struct peer *p, const char *text, const char *file, int line)
 	const char *got = heard(p);
 
 	if (!text_fits(text, got))
-		ck_abort_msg("%s:%d: expected %s\n  heard    %s", file, line,
-		    text, got);
-	buf_reset(&p->text);
+		ck_abort_msg("%s:%d: expected %.900s\n  heard    %.900s", file,
+		    line, text, got);
 }
 
 size_t
