@@ -21,7 +21,7 @@ struct database {
 	_Atomic bool paused;
 	_Atomic bool disabled;
 	_Atomic int clients; /* logged in */
-	int max_clients; /* 0 = none */
+	_Atomic int max_clients; /* 0 = none */
 	struct quota servers;
 	TAILQ_HEAD(, pool) pools; /* under the registry's mutex */
 	struct counters gone; /* of pools that are no more */
@@ -30,7 +30,7 @@ struct database {
 struct user {
 	char *name;
 	_Atomic int clients;
-	int max_clients;
+	_Atomic int max_clients;
 	struct quota servers;
 	/* A verifier derived from this user's plain secret, kept so that the
 	 * key derivation is paid once; under the registry's mutex. */

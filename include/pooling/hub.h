@@ -18,6 +18,7 @@ struct registry;
 struct cancel_keys;
 struct handover;
 struct server_list;
+struct welcome_shelf;
 
 /* One per process. Fields are set before the workers start and then left
  * alone, but for the atomics and cfg. */
@@ -26,6 +27,7 @@ struct hub {
 	struct dns *dns;
 	struct registry *registry;
 	struct cancel_keys *keys;
+	struct welcome_shelf *welcomes;
 	struct worker **workers;
 	struct loop **loops; /* of the workers */
 	int n_workers;

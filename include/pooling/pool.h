@@ -83,11 +83,11 @@ TAILQ_HEAD(waiter_list, waiter);
 
 enum acquire { ACQUIRE_GOT, ACQUIRE_QUEUED, ACQUIRE_FAILED };
 
-/* Limits and times as they apply to this pool. Immutable: RELOAD makes a new
- * one, and the old ones live as long as the pool, so that they can be read
- * without its lock. */
+/* Limits and times as they apply to this pool. Immutable, shared by pools that
+ * are alike, and never freed before the registry is: so they can be read
+ * without a lock. RELOAD makes new ones where something has changed. */
 struct pool_settings {
-	struct pool_settings *older;
+	struct pool_settings *next; /* the registry's */
 	enum pool_mode mode;
 	int size; /* 0 = no limit */
 	int min_size;
@@ -159,7 +159,8 @@ struct pool {
 	_Atomic(struct pool_settings *) set;
 	struct server_target *target;
 	struct welcome *welcome;
-	uint64_t generation; /* servers of an older one are closed */
+	/* Servers of an older one are closed. Written under the lock. */
+	_Atomic uint64_t generation;
 	bool paused; /* by itself or by its database, or all */
 	bool dead; /* removed: waiters fail, servers close */
 	/* the ledger */
@@ -193,11 +194,13 @@ struct pool *pool_new(struct hub *hub, struct database *db, struct user *user,
 struct pool *pool_ref(struct pool *p);
 void pool_unref(struct pool *p);
 
-/* Takes over settings and target (with their references and memory). A target
+/* Takes over the reference to target. A target
  * that differs in where or as whom begins a new generation. */
 void pool_configure(struct pool *p, struct pool_settings *set,
     struct server_target *target);
 
+/* What servers are made for now, with a reference. */
+struct server_target *pool_target(struct pool *p);
 /* Keys that a login has just proven, for the pool's own user. */
 void pool_set_keys(struct pool *p, const struct scram_keys *keys);
 

@@ -42,14 +42,21 @@ struct server_target {
 	_Atomic int cancels_waiting;
 	int max_cancels;
 	usec_t cancel_wait_us;
+	char *block; /* all strings, once packed */
+	size_t block_n;
 };
 /* All strings must be malloc'ed; the last unref frees (and wipes) them. */
 struct server_target *target_new(void);
+/* Moves all strings into one block: there may be 100,000 of these. */
+void target_pack(struct server_target *t);
 struct server_target *target_ref(struct server_target *t);
 void target_unref(struct server_target *t);
 /* A copy that logs in with other keys. */
 struct server_target *target_with_keys(const struct server_target *t,
     const struct scram_keys *keys);
+/* A copy with another list for the StartupMessage, which it takes over. */
+struct server_target *target_with_startup(const struct server_target *t,
+    char **startup);
 /* Whether servers made for one serve for the other: same place, same user,
  * same session settings. Passwords, limits and times do not count. */
 bool target_same(const struct server_target *a, const struct server_target *b);
@@ -74,6 +81,14 @@ struct welcome {
 	size_t n; /* bytes of ParameterStatus messages, untracked ones */
 	uint8_t bytes[];
 };
+/* Servers of one kind say the same: a shelf of the last few distinct ones lets
+ * pools share them. Any thread. */
+struct welcome_shelf;
+struct welcome_shelf *welcome_shelf_new(void);
+void welcome_shelf_free(struct welcome_shelf *sh);
+/* Gives back w, or drops it and gives an equal one, with a reference. Without
+ * a shelf (NULL) it is w. */
+struct welcome *welcome_share(struct welcome_shelf *sh, struct welcome *w);
 struct welcome *welcome_new(struct span bytes, struct param_set *params);
 struct welcome *welcome_ref(struct welcome *w);
 void welcome_unref(struct welcome *w);

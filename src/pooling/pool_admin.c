@@ -6,19 +6,6 @@
 #include "pool_private.h"
 #include "pooling/database.h"
 
-static void
-settings_free(struct pool_settings *s)
-{
-	struct pool_settings *older;
-
-	for (; s; s = older) {
-		older = s->older;
-		free(s->check_query);
-		free(s->reset_query);
-		free(s);
-	}
-}
-
 struct pool *
 pool_new(struct hub *hub, struct database *db, struct user *user,
     const char *user_name, int home)
@@ -54,7 +41,6 @@ pool_unref(struct pool *p)
 	if (!p || atomic_fetch_sub(&p->refs, 1) != 1)
 		return;
 	assert(p->total == 0 && p->n_waiting == 0 && !p->timer.slot);
-	settings_free(p->set);
 	target_unref(p->target);
 	welcome_unref(p->welcome);
 	fault_unref(p->down.fault);
@@ -72,7 +58,6 @@ pool_configure(struct pool *p, struct pool_settings *set,
 	bool moved;
 
 	pool_lock(p);
-	set->older = p->set;
 	p->set = set;
 	old = p->target;
 	moved = old && !target_same(old, target);
@@ -85,6 +70,17 @@ pool_configure(struct pool *p, struct pool_settings *set,
 		pool_reconnect(p);
 	else
 		pool_pump(p);
+}
+
+struct server_target *
+pool_target(struct pool *p)
+{
+	struct server_target *t;
+
+	pool_lock(p);
+	t = target_ref(p->target);
+	pool_unlock(p);
+	return t;
 }
 
 void

@@ -94,7 +94,7 @@ pool_ready(struct server *s)
 	struct pool *p = s->pool;
 	struct waiter_list greeters = TAILQ_HEAD_INITIALIZER(greeters);
 	struct fault *old;
-	struct welcome *spare = s->welcome;
+	struct welcome *spare = welcome_share(p->hub->welcomes, s->welcome);
 	usec_t since;
 
 	s->welcome = NULL;
@@ -226,6 +226,11 @@ pool_gone(struct server *s)
 	counters_move(&p->stats, &s->counters);
 	p->count[SV_CLOSED]--;
 	p->total--;
+	if (!p->total && !p->n_waiting && !atomic_load(&p->n_clients)) {
+		/* Most of 100,000 pools have nothing to do just now. */
+		free(p->side);
+		p->side = NULL;
+	}
 	pool_unlock(p);
 	if (s->evicted_for)
 		atomic_fetch_sub(&s->evicted_for->evicting, 1);

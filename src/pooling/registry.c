@@ -15,6 +15,7 @@ struct registry {
 	struct map *databases;
 	struct map *users;
 	struct map *pools; /* by "database\0user" */
+	struct pool_settings *settings; /* all there ever were */
 	_Atomic bool paused; /* PAUSE without a name */
 	int next_home;
 };
@@ -71,6 +72,14 @@ free_user(void *arg, struct span key, void *value)
 	return true;
 }
 
+static void
+free_settings(struct pool_settings *s)
+{
+	free(s->check_query);
+	free(s->reset_query);
+	free(s);
+}
+
 void
 registry_free(struct registry *r)
 {
@@ -79,6 +88,12 @@ registry_free(struct registry *r)
 	map_each(r->pools, free_pool, NULL);
 	map_each(r->databases, free_database, NULL);
 	map_each(r->users, free_user, NULL);
+	while (r->settings) {
+		struct pool_settings *set = r->settings;
+
+		r->settings = set->next;
+		free_settings(set);
+	}
 	map_free(r->pools);
 	map_free(r->databases);
 	map_free(r->users);
@@ -259,6 +274,7 @@ make_target(struct registry *r, const struct config *cfg,
 	};
 	t->max_cancels = cfg->max_cancel_conn > 0 ? cfg->max_cancel_conn : 1;
 	t->cancel_wait_us = cfg->cancel_wait_timeout_us;
+	target_pack(t);
 	return t;
 }
 
@@ -302,6 +318,48 @@ make_settings(const struct config *cfg, const struct database_conf *conf,
 	return s;
 }
 
+/* Apart from the texts and the link. */
+static bool
+same_numbers(const struct pool_settings *a, const struct pool_settings *b)
+{
+	struct pool_settings x = *a, y = *b;
+
+	x.next = y.next = NULL;
+	x.check_query = y.check_query = NULL;
+	x.reset_query = y.reset_query = NULL;
+	return memcmp(&x, &y, sizeof(x)) == 0;
+}
+
+static bool
+same_settings(const struct pool_settings *a, const struct pool_settings *b)
+{
+	const char *ca = a->check_query, *cb = b->check_query;
+
+	return same_numbers(a, b) && (ca == cb ||
+	    (ca && cb && strcmp(ca, cb) == 0)) &&
+	    strcmp(a->reset_query, b->reset_query) == 0;
+}
+
+/* How many of the latest are looked through for one that is alike. */
+#define SETTINGS_LOOK 64
+
+/* The registry's mutex is held. */
+static struct pool_settings *
+share_settings(struct registry *r, struct pool_settings *s)
+{
+	struct pool_settings *have = r->settings;
+	int i;
+
+	for (i = 0; have && i < SETTINGS_LOOK; i++, have = have->next)
+		if (same_settings(have, s)) {
+			free_settings(s);
+			return have;
+		}
+	s->next = r->settings;
+	r->settings = s;
+	return s;
+}
+
 static struct span
 pool_name(const char *db, const char *user, char *buf, size_t cap)
 {
@@ -328,7 +386,8 @@ registry_pool(struct registry *r, const struct config *cfg,
 		    r->next_home++ % r->hub->n_workers);
 		p->paused = atomic_load(&r->paused) ||
 		    atomic_load(&k->db->paused);
-		pool_configure(p, make_settings(cfg, k->conf, user_name),
+		pool_configure(p, share_settings(r,
+		    make_settings(cfg, k->conf, user_name)),
 		    make_target(r, cfg, k->conf, k->db->name, user_name,
 			k->login_secret, k->keys));
 		map_put(r->pools, key, p);
@@ -354,22 +413,21 @@ walsender_name(const struct pool *p, char *buf, size_t cap)
 }
 
 /* The client's settings and options go where a walsender reads them. */
-static void
-add_walsender_startup(struct server_target *t, const struct pool_walsender *w)
+static struct server_target *
+walsender_target(struct server_target *t, const struct pool_walsender *w)
 {
 	size_t n = 0, i, count = param_names_count(t->names);
-	char **list;
+	char **list = xcalloc(2 * count + 5, sizeof(*list));
+	struct server_target *made;
 
-	for (i = 0; t->startup[i]; i++)
-		free(t->startup[i]);
-	free(t->startup);
-	list = xcalloc(2 * count + 5, sizeof(*list));
 	add_pair(list, &n, "replication", w->replication);
 	add_pair(list, &n, "options", w->options);
 	for (i = 0; i < count; i++)
 		add_pair(list, &n, param_name(t->names, i),
 		    param_get(w->params, i));
-	t->startup = list;
+	made = target_with_startup(t, list);
+	target_unref(t);
+	return made;
 }
 
 struct pool *
@@ -385,7 +443,7 @@ registry_walsender_pool(struct registry *r, const struct config *cfg,
 	struct pool *p;
 	char buf[512];
 
-	add_walsender_startup(t, w);
+	t = walsender_target(t, w);
 	free(set->check_query);
 	set->check_query = NULL;
 	set->reset_query[0] = '\0';
@@ -400,7 +458,7 @@ registry_walsender_pool(struct registry *r, const struct config *cfg,
 	p = pool_new(r->hub, k->db, user, user_name,
 	    r->next_home++ % r->hub->n_workers);
 	p->paused = atomic_load(&r->paused) || atomic_load(&k->db->paused);
-	pool_configure(p, set, t);
+	pool_configure(p, share_settings(r, set), t);
 	map_put(r->pools, walsender_name(p, buf, sizeof(buf)), p);
 	TAILQ_INSERT_TAIL(&k->db->pools, p, link);
 	pool_ref(p);
@@ -595,8 +653,8 @@ apply_pool(void *arg, struct pool *p)
 	bool automatic;
 	const struct database_conf *conf = conf_of(a->cfg, p->db->name,
 	    &automatic);
-	const struct pool_settings *set;
-	struct server_target *t;
+	struct pool_settings *set;
+	struct server_target *t, *old;
 
 	if (!conf || (conf->user[0] && strcmp(conf->user, p->user_name) != 0)) {
 		drop_pool(a->r, p);
@@ -606,9 +664,14 @@ apply_pool(void *arg, struct pool *p)
 	set = p->set;
 	if (set->replication)
 		return;
+	old = pool_target(p);
 	t = make_target(a->r, a->cfg, conf, p->db->name, p->user_name, NULL,
-	    p->target->has_keys && !conf->user[0] ? &p->target->keys : NULL);
-	pool_configure(p, make_settings(a->cfg, conf, p->user_name), t);
+	    old->has_keys && !conf->user[0] ? &old->keys : NULL);
+	target_unref(old);
+	pthread_mutex_lock(&a->r->mu);
+	set = share_settings(a->r, make_settings(a->cfg, conf, p->user_name));
+	pthread_mutex_unlock(&a->r->mu);
+	pool_configure(p, set, t);
 }
 
 void

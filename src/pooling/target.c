@@ -2,6 +2,7 @@
 #include "pooling/target.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,13 +26,11 @@ target_ref(struct server_target *t)
 	return t;
 }
 
-void
-target_unref(struct server_target *t)
+static void
+free_strings(struct server_target *t)
 {
 	char **p;
 
-	if (!t || atomic_fetch_sub(&t->refs, 1) != 1)
-		return;
 	free(t->database);
 	free(t->host);
 	free(t->dbname);
@@ -42,16 +41,89 @@ target_unref(struct server_target *t)
 		free(*p);
 	free(t->startup);
 	free(t->unix_socket_dir);
+}
+
+void
+target_unref(struct server_target *t)
+{
+	if (!t || atomic_fetch_sub(&t->refs, 1) != 1)
+		return;
+	if (t->block) {
+		wipe(t->block, t->block_n);
+		free(t->block);
+	} else {
+		free_strings(t);
+	}
 	param_names_unref(t->names);
 	wipe(&t->keys, sizeof(t->keys));
 	free(t);
 }
 
-struct server_target *
-target_with_keys(const struct server_target *t, const struct scram_keys *keys)
+/* Copies a string to *at, which moves on; without a place it only measures. */
+static char *
+put(char **at, size_t *n, const char *s)
+{
+	size_t len;
+	char *to;
+
+	if (!s)
+		return NULL;
+	len = strlen(s) + 1;
+	*n += len;
+	if (!*at)
+		return NULL;
+	to = memcpy(*at, s, len);
+	*at += len;
+	return to;
+}
+
+static size_t
+put_all(struct server_target *to, const struct server_target *from,
+    char **startup, char *at)
+{
+	size_t i, n = 0;
+
+	to->database = put(&at, &n, from->database);
+	to->host = put(&at, &n, from->host);
+	to->dbname = put(&at, &n, from->dbname);
+	to->user = put(&at, &n, from->user);
+	to->secret = put(&at, &n, from->secret);
+	to->connect_query = put(&at, &n, from->connect_query);
+	to->unix_socket_dir = put(&at, &n, from->unix_socket_dir);
+	for (i = 0; from->startup[i]; i++) {
+		char *s = put(&at, &n, from->startup[i]);
+
+		if (startup)
+			startup[i] = s;
+	}
+	to->startup = startup;
+	return n;
+}
+
+void
+target_pack(struct server_target *t)
+{
+	struct server_target old = { .database = t->database,
+		.host = t->host, .dbname = t->dbname, .user = t->user,
+		.secret = t->secret, .connect_query = t->connect_query,
+		.startup = t->startup, .unix_socket_dir = t->unix_socket_dir };
+	struct server_target scratch;
+	size_t list = 1;
+
+	while (old.startup[list - 1])
+		list++;
+	list *= sizeof(char *);
+	t->block_n = list + put_all(&scratch, &old, NULL, NULL);
+	t->block = xcalloc(1, t->block_n);
+	put_all(t, &old, (char **)(void *)t->block, t->block + list);
+	free_strings(&old);
+}
+
+/* Unpacked, and without a StartupMessage's list. */
+static struct server_target *
+copy(const struct server_target *t)
 {
 	struct server_target *c = target_new();
-	size_t i, n = 0;
 
 	c->database = xstrdup(t->database);
 	c->host = xstrdup(t->host);
@@ -59,14 +131,9 @@ target_with_keys(const struct server_target *t, const struct scram_keys *keys)
 	c->dbname = xstrdup(t->dbname);
 	c->user = xstrdup(t->user);
 	c->secret = t->secret ? xstrdup(t->secret) : NULL;
-	c->keys = *keys;
-	c->has_keys = true;
+	c->keys = t->keys;
+	c->has_keys = t->has_keys;
 	c->connect_query = xstrdup(t->connect_query);
-	while (t->startup[n])
-		n++;
-	c->startup = xcalloc(n + 1, sizeof(*c->startup));
-	for (i = 0; i < n; i++)
-		c->startup[i] = xstrdup(t->startup[i]);
 	c->names = param_names_ref(t->names);
 	c->unix_socket_dir = xstrdup(t->unix_socket_dir);
 	c->connect_timeout_us = t->connect_timeout_us;
@@ -76,6 +143,34 @@ target_with_keys(const struct server_target *t, const struct scram_keys *keys)
 	c->tcp = t->tcp;
 	c->max_cancels = t->max_cancels;
 	c->cancel_wait_us = t->cancel_wait_us;
+	return c;
+}
+
+struct server_target *
+target_with_startup(const struct server_target *t, char **startup)
+{
+	struct server_target *c = copy(t);
+
+	c->startup = startup;
+	target_pack(c);
+	return c;
+}
+
+struct server_target *
+target_with_keys(const struct server_target *t, const struct scram_keys *keys)
+{
+	size_t i, n = 0;
+	char **startup;
+	struct server_target *c;
+
+	while (t->startup[n])
+		n++;
+	startup = xcalloc(n + 1, sizeof(*startup));
+	for (i = 0; i < n; i++)
+		startup[i] = xstrdup(t->startup[i]);
+	c = target_with_startup(t, startup);
+	c->keys = *keys;
+	c->has_keys = true;
 	return c;
 }
 
@@ -229,4 +324,66 @@ welcome_unref(struct welcome *w)
 		return;
 	param_set_unref(w->params);
 	free(w);
+}
+
+#define SHELF 16
+
+struct welcome_shelf {
+	pthread_mutex_t mu;
+	struct welcome *w[SHELF];
+	unsigned next;
+};
+
+struct welcome_shelf *
+welcome_shelf_new(void)
+{
+	struct welcome_shelf *sh = xcalloc(1, sizeof(*sh));
+
+	pthread_mutex_init(&sh->mu, NULL);
+	return sh;
+}
+
+void
+welcome_shelf_free(struct welcome_shelf *sh)
+{
+	size_t i;
+
+	if (!sh)
+		return;
+	for (i = 0; i < SHELF; i++)
+		welcome_unref(sh->w[i]);
+	pthread_mutex_destroy(&sh->mu);
+	free(sh);
+}
+
+static bool
+welcome_equal(const struct welcome *a, const struct welcome *b)
+{
+	return a->n == b->n && memcmp(a->bytes, b->bytes, a->n) == 0 &&
+	    param_set_same(a->params, b->params);
+}
+
+struct welcome *
+welcome_share(struct welcome_shelf *sh, struct welcome *w)
+{
+	struct welcome *drop;
+	size_t i;
+
+	if (!sh || !w)
+		return w;
+	pthread_mutex_lock(&sh->mu);
+	for (i = 0; i < SHELF; i++)
+		if (sh->w[i] && welcome_equal(sh->w[i], w))
+			break;
+	if (i < SHELF) {
+		drop = w;
+		w = welcome_ref(sh->w[i]);
+	} else {
+		i = sh->next++ % SHELF;
+		drop = sh->w[i];
+		sh->w[i] = welcome_ref(w);
+	}
+	pthread_mutex_unlock(&sh->mu);
+	welcome_unref(drop);
+	return w;
 }

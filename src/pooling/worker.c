@@ -38,6 +38,7 @@ workers_new(struct hub *h, int n)
 	int i;
 
 	h->n_workers = n;
+	h->welcomes = welcome_shelf_new();
 	h->workers = xcalloc((size_t)n, sizeof(*h->workers));
 	h->loops = xcalloc((size_t)n, sizeof(*h->loops));
 	h->servers = xcalloc((size_t)n, sizeof(*h->servers));
@@ -105,6 +106,8 @@ workers_free(struct hub *h)
 		config_unref(w->home.cfg);
 		free(w);
 	}
+	welcome_shelf_free(h->welcomes);
+	h->welcomes = NULL;
 	free(h->workers);
 	free(h->loops);
 	free(h->servers);
