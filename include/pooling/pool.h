@@ -235,6 +235,7 @@ void pool_kill(struct pool *p, const struct err *e);
 void pool_fail_waiters(struct pool *p, const struct err *e);
 void pool_read(struct pool *p, usec_t now, struct pool_counts *out,
     struct counters *stats);
+bool pool_is_dead(struct pool *p);
 /* Servers that hold up PAUSE: linked, tested, draining. */
 int pool_busy(struct pool *p);
 /* Lets those with claims on q try again, as long as it has room. */

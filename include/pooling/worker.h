@@ -31,6 +31,8 @@ void workers_accept(struct hub *h, int fd, const struct addr *peer,
  * runs on the main thread when all have it. done may be NULL. */
 void workers_config(struct hub *h, struct config *cfg,
     void (*done)(void *arg), void *arg);
+/* (main) After registry_apply(): clients of what is no more are closed. */
+void workers_close_removed(struct hub *h);
 /*
  * (main) Runs visit on every worker's thread, then done on the main thread.
  * slot is the worker's index, so each can fill its own place in arg.

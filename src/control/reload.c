@@ -72,6 +72,7 @@ put_in_force(struct plane *pl, struct config *cfg, reload_done_fn *done,
 	listener_configure(pl->listener, cfg);
 	workers_config(hub, cfg, everywhere, ch);
 	registry_apply(hub->registry, hub->cfg);
+	workers_close_removed(hub);
 	period_rearm(pl);
 	config_unref(old);
 	return true;

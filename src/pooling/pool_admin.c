@@ -209,6 +209,17 @@ pool_read(struct pool *p, usec_t now, struct pool_counts *out,
 	pool_unlock(p);
 }
 
+bool
+pool_is_dead(struct pool *p)
+{
+	bool dead;
+
+	pool_lock(p);
+	dead = p->dead;
+	pool_unlock(p);
+	return dead;
+}
+
 int
 pool_busy(struct pool *p)
 {

@@ -273,6 +273,29 @@ workers_config(struct hub *h, struct config *cfg, void (*done)(void *arg),
 	workers_visit(h, take_config, config_taken, r);
 }
 
+/* RELOAD has removed their database, or given it another forced user. */
+static void
+close_removed(struct worker *w, int slot, void *arg)
+{
+	struct client *c, *next;
+	struct err e;
+
+	(void)slot;
+	(void)arg;
+	err_set(&e, "57P01", "database removed");
+	for (c = TAILQ_FIRST(&w->home.clients); c; c = next) {
+		next = TAILQ_NEXT(c, link);
+		if (pool_is_dead(c->pool))
+			client_kill(c, &e);
+	}
+}
+
+void
+workers_close_removed(struct hub *h)
+{
+	workers_visit(h, close_removed, NULL, NULL);
+}
+
 struct hub *
 worker_hub(struct worker *w)
 {
