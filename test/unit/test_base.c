@@ -198,11 +198,12 @@ START_TEST(arena_gives_zeroed_aligned_memory)
 
 	for (n = 0; n < 20000; n += 97) {
 		uint8_t *p = arena_alloc(a, n);
-		size_t i;
+		size_t i = 0;
 
 		ck_assert_uint_eq((uintptr_t)p % _Alignof(max_align_t), 0);
-		for (i = 0; i < n; i++)
-			ck_assert_uint_eq(p[i], 0);
+		while (i < n && p[i] == 0)
+			i++;
+		ck_assert_uint_eq(i, n);
 		memset(p, 0xff, n);
 	}
 	ck_assert_str_eq(arena_strdup(a, "x"), "x");
