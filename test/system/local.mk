@@ -10,6 +10,7 @@ system_tests = \
 	test/system/test_bounds \
 	test/system/test_cancel \
 	test/system/test_cli \
+	test/system/test_commands \
 	test/system/test_console \
 	test/system/test_copy \
 	test/system/test_down \
@@ -51,6 +52,7 @@ test_system_test_badserver_LDADD = $(system_libs)
 test_system_test_bounds_LDADD = $(system_libs)
 test_system_test_cancel_LDADD = $(system_libs)
 test_system_test_cli_LDADD = $(system_libs)
+test_system_test_commands_LDADD = $(system_libs)
 test_system_test_console_LDADD = $(system_libs)
 test_system_test_copy_LDADD = $(system_libs)
 test_system_test_down_LDADD = $(system_libs)
