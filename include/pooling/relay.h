@@ -87,6 +87,9 @@ struct relay *relay_start(struct relay_pool *rp, const struct relay_args *a,
 void relay_abort(struct relay *r);
 /* A CancelRequest for the client. done() comes when it has been dealt with. */
 void relay_cancel(struct relay *r, void (*done)(void *arg), void *arg);
+/* The client has got a part of a message: nothing may be said to it that is
+ * not the rest of it. */
+bool relay_is_mid_message(const struct relay *r);
 /* For SHOW. */
 const struct server *relay_server(const struct relay *r);
 usec_t relay_query_since(const struct relay *r);

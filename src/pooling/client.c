@@ -241,9 +241,11 @@ client_fatal(struct client *c, const struct err *e)
 		    e->detail[0] ? " (" : "", e->detail,
 		    e->detail[0] ? ")" : "");
 	}
-	reply_error(&b, "FATAL", &told);
-	c->told = true;
-	send_buf(c, &b);
+	if (!c->relay || !relay_is_mid_message(c->relay)) {
+		reply_error(&b, "FATAL", &told);
+		c->told = true;
+		send_buf(c, &b);
+	}
 	client_close(c, e->msg);
 }
 

@@ -135,6 +135,9 @@ static void
 end(struct relay *r, enum relay_end how, const struct err *e,
     const char *reason)
 {
+	/* What is said in the middle of a message is read as part of it. */
+	if (how == RELAY_FAILED && relay_is_mid_message(r))
+		how = RELAY_LEFT;
 	r->end = how;
 	r->reason = reason;
 	if (e) {
@@ -951,6 +954,12 @@ relay_cancel(struct relay *r, void (*done)(void *arg), void *arg)
 	} else {
 		server_cancel(s, done, arg);
 	}
+}
+
+bool
+relay_is_mid_message(const struct relay *r)
+{
+	return r->down_skip > 0 && r->down_forward;
 }
 
 const struct server *

@@ -154,14 +154,14 @@ log_closing(const struct server *s, const char *reason)
 
 /* Says goodbye, behind which the backend ends and closes the socket. */
 static void
-say_terminate(struct server *s)
+say_terminate(struct server *s, bool in_login)
 {
 	struct buf b = { 0 };
 
 	if (s->eof || s->stream.fd < 0 || s->stream.connecting)
 		return;
 	/* A message cut off in the middle must not be completed by ours. */
-	if (!s->login && s->skip_out == 0) {
+	if (!in_login && s->skip_out == 0) {
 		request_terminate(&b);
 		stream_write(&s->stream, buf_head(&b), buf_len(&b));
 		buf_free(&b);
@@ -172,11 +172,11 @@ say_terminate(struct server *s)
 void
 server_retire(struct server *s, const char *reason)
 {
-	bool was_busy;
+	bool was_busy, in_login = s->login != NULL;
 
 	if (s->state == SV_CLOSING || s->state == SV_CLOSED)
 		return;
-	was_busy = !s->login && s->state != SV_CONNECTING &&
+	was_busy = !in_login && s->state != SV_CONNECTING &&
 	    !pipeline_is_settled(&s->pipeline);
 	s->close_reason = reason;
 	log_closing(s, reason);
@@ -192,7 +192,7 @@ server_retire(struct server *s, const char *reason)
 	keep_clear(loop_keeps(s->loop), &s->in);
 	if (was_busy && s->pid)
 		server_cancel(s, NULL, NULL);
-	say_terminate(s);
+	say_terminate(s, in_login);
 	stream_wake(&s->stream);
 	timer_set(s->loop, &s->timer, loop_now(s->loop) + CLOSING_US);
 }
