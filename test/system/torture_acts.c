@@ -348,6 +348,9 @@ act_application_name(struct peer *p)
 	struct script s = { 0 };
 	char sql[100];
 
+	/* A late cancel of its own could hit the SET. */
+	if (p->cancelled)
+		return act_simple(p);
 	snprintf(p->app, sizeof(p->app), "%sapp%u", p->who,
 	    rng_below(&p->rng, 1000));
 	snprintf(sql, sizeof(sql), "SET application_name = '%s'", p->app);
