@@ -43,6 +43,7 @@ struct ledger_offer {
 	bool paused;
 	bool dead;
 	bool expired; /* its lifetime is over */
+	bool over; /* a quota has more in use than it allows now */
 	int total, size, reserve;
 	usec_t hungry_us; /* since when another pool claims a slot; 0 = none */
 	usec_t mine_us; /* since when this worker's first waits; 0 = none */

@@ -36,8 +36,9 @@ TAILQ_HEAD(quota_list, quota_member);
 
 struct quota {
 	pthread_mutex_t mu;
-	int limit; /* 0 = none */
-	int used;
+	/* Written under the mutex, read without it at each release. */
+	_Atomic int limit; /* 0 = none */
+	_Atomic int used;
 	struct quota_list claims; /* pools with waiters and no slot, oldest first */
 	struct quota_list holders; /* pools that have slots */
 	/* Connections being closed so that a claim can be met. */
@@ -66,6 +67,8 @@ void quota_set_limit(struct quota *q, int limit);
 /* Copies up to cap holders, each with a reference. */
 size_t quota_holders(struct quota *q, struct pool **out, size_t cap);
 int quota_used(struct quota *q);
+/* The limit was lowered below what is in use. Takes no lock. */
+bool quota_is_over(const struct quota *q);
 /* Since when a claim of another pool than m's waits for which no connection is
  * being closed yet; 0 = none. Takes no lock. */
 usec_t quota_hungry(struct quota *q, const struct quota_member *m);

@@ -59,7 +59,7 @@ ledger_fate(const struct ledger_offer *o)
 		return LEDGER_CLOSE_PAUSED;
 	if (o->expired)
 		return LEDGER_CLOSE_EXPIRED;
-	if (o->size > 0 && o->total > o->size + o->reserve)
+	if (o->over || (o->size > 0 && o->total > o->size + o->reserve))
 		return LEDGER_CLOSE_SURPLUS;
 	if (o->oldest_us && (!first || o->oldest_us < first))
 		first = o->oldest_us;

@@ -710,6 +710,8 @@ view_offer_locked(struct pool *p, const struct server *s, usec_t now,
 	o->dead = p->dead;
 	o->expired = s->lifetime_us ? now - s->born_us >= s->lifetime_us :
 				      s->ever_used && p->set->lifetime_us == 0;
+	o->over = quota_is_over(&p->db->servers) ||
+	    quota_is_over(&p->user->servers);
 	o->total = p->total;
 	o->size = p->set->size;
 	o->reserve = p->set->reserve;

@@ -152,10 +152,14 @@ quota_hungry(struct quota *q, const struct quota_member *m)
 int
 quota_used(struct quota *q)
 {
-	int n;
+	return atomic_load(&q->used);
+}
 
-	pthread_mutex_lock(&q->mu);
-	n = q->used;
-	pthread_mutex_unlock(&q->mu);
-	return n;
+bool
+quota_is_over(const struct quota *q)
+{
+	int limit = atomic_load_explicit(&q->limit, memory_order_relaxed);
+
+	return limit > 0 && atomic_load_explicit(&q->used,
+	    memory_order_relaxed) > limit;
 }

@@ -5,6 +5,9 @@ thread_tests = \
 	test/threads/test_dns \
 	test/threads/test_listener \
 	test/threads/test_pool \
+	test/threads/test_pool_load \
+	test/threads/test_quota \
+	test/threads/test_registry \
 	test/threads/test_rights
 
 test_threads_test_daemon_SOURCES = \
@@ -29,6 +32,16 @@ pool_rig = \
 
 test_threads_test_pool_SOURCES = test/threads/test_pool.c $(pool_rig)
 test_threads_test_pool_LDADD = $(core_libs) $(CHECK_LIBS)
+
+test_threads_test_pool_load_SOURCES = \
+	test/threads/test_pool_load.c $(pool_rig)
+test_threads_test_pool_load_LDADD = $(core_libs) $(CHECK_LIBS)
+
+test_threads_test_quota_SOURCES = test/threads/test_quota.c $(pool_rig)
+test_threads_test_quota_LDADD = $(core_libs) $(CHECK_LIBS)
+
+test_threads_test_registry_SOURCES = test/threads/test_registry.c $(pool_rig)
+test_threads_test_registry_LDADD = $(core_libs) $(CHECK_LIBS)
 
 test_threads_test_rights_SOURCES = \
 	test/threads/test_rights.c \
