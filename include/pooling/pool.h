@@ -235,6 +235,8 @@ void pool_kill(struct pool *p, const struct err *e);
 void pool_fail_waiters(struct pool *p, const struct err *e);
 void pool_read(struct pool *p, usec_t now, struct pool_counts *out,
     struct counters *stats);
+/* What went wrong with the last attempt to connect, if it failed. */
+bool pool_last_error(struct pool *p, struct err *e);
 bool pool_is_dead(struct pool *p);
 /* Servers that hold up PAUSE: linked, tested, draining. */
 int pool_busy(struct pool *p);

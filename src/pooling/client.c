@@ -343,6 +343,21 @@ waiting_timer(struct client *c)
 	set_waiting_timer(c);
 }
 
+/* It has proven itself, but the pool never had a server to welcome it from. */
+static void
+greet_timed_out(struct client *c)
+{
+	struct err e, why;
+
+	err_set(&e, "57P05", "client_login_timeout (server down)");
+	if (pool_last_error(c->pool, &why))
+		err_detail(&e, "the last attempt to connect said: %s", why.msg);
+	else
+		err_detail(&e, "every connection that database \"%s\" may "
+		    "have is taken", c->db->name);
+	client_fatal(c, &e);
+}
+
 static void
 on_timer(struct timer *t)
 {
@@ -354,7 +369,7 @@ on_timer(struct timer *t)
 		client_fail(c, "57P05", "client_login_timeout");
 		break;
 	case CL_GREET:
-		client_fail(c, "57P05", "client_login_timeout (server down)");
+		greet_timed_out(c);
 		break;
 	case CL_IDLE:
 		client_fail(c, "57P05", "client_idle_timeout");

@@ -210,6 +210,19 @@ pool_read(struct pool *p, usec_t now, struct pool_counts *out,
 }
 
 bool
+pool_last_error(struct pool *p, struct err *e)
+{
+	bool failed;
+
+	pool_lock(p);
+	failed = p->down.down && p->down.fault;
+	if (failed)
+		*e = p->down.fault->err;
+	pool_unlock(p);
+	return failed;
+}
+
+bool
 pool_is_dead(struct pool *p)
 {
 	bool dead;

@@ -25,6 +25,7 @@ struct login_state {
 	char host[TARGET_HOST];
 	struct auth_client *auth;
 	struct buf welcome;
+	bool proven; /* AuthenticationOk has come */
 	bool connect_query; /* it is running */
 	bool failed;
 };
@@ -52,8 +53,10 @@ login_state_free(struct server *s)
 
 /* ---- failing ---- */
 
+/* severity: of the server's own refusal; NULL if it is not one. */
 static void
-fail(struct server *s, const struct err *e, bool refused, const char *reason)
+fail_as(struct server *s, const struct err *e, bool refused,
+    const char *reason, const char *severity)
 {
 	char label[SERVER_LABEL];
 
@@ -63,10 +66,17 @@ fail(struct server *s, const struct err *e, bool refused, const char *reason)
 		s->login->failed = true;
 	}
 	server_label(s, label);
-	log_warn("%s %s%s%s", label, e->msg, e->detail[0] ? "; " : "",
-	    e->detail);
+	log_warn("%s %s%s%s%s%s%s", label,
+	    severity ? "server login failed: " : "", severity ? severity : "",
+	    severity ? " " : "", e->msg, e->detail[0] ? "; " : "", e->detail);
 	s->owner->failed(s, e, refused);
 	server_retire(s, reason);
+}
+
+static void
+fail(struct server *s, const struct err *e, bool refused, const char *reason)
+{
+	fail_as(s, e, refused, reason, NULL);
 }
 
 static void
@@ -279,15 +289,18 @@ login_auth(struct server *s, struct span body)
 	};
 	struct buf out = { 0 };
 	struct err e;
+	enum step step;
 
 	if (!ls->auth)
 		ls->auth = auth_client_new(&args);
 	err_clear(&e);
-	if (auth_client_step(ls->auth, body, &out, &e) == STEP_FAIL) {
+	step = auth_client_step(ls->auth, body, &out, &e);
+	if (step == STEP_FAIL) {
 		buf_wipe_free(&out);
 		fail(s, &e, true, "login failed");
 		return false;
 	}
+	ls->proven = step == STEP_DONE;
 	if (buf_len(&out))
 		stream_write(&s->stream, buf_head(&out), buf_len(&out));
 	buf_wipe_free(&out);
@@ -359,8 +372,8 @@ login_error(struct server *s, struct span body)
 	where(s, at, sizeof(at));
 	err_set(&e, f.sqlstate ? f.sqlstate : "08006", "%s",
 	    f.message ? f.message : "server login failed");
-	err_detail(&e, "server login failed: server %s of database \"%s\" "
-	    "said this to user \"%s\"%s%s", at, s->target->database,
+	err_detail(&e, "server %s of database \"%s\" said this to "
+	    "user \"%s\"%s%s", at, s->target->database,
 	    s->target->user, f.detail ? ": " : "", f.detail ? f.detail : "");
 	if (strcmp(e.sqlstate, "53300") == 0)
 		err_hint(&e, "this is the limit of the server itself "
@@ -368,7 +381,8 @@ login_error(struct server *s, struct span body)
 		    "stay below it");
 	else if (f.hint)
 		err_hint(&e, "%s", f.hint);
-	fail(s, &e, is_refusal(e.sqlstate), "login failed");
+	fail_as(s, &e, is_refusal(e.sqlstate), "login failed",
+	    f.severity ? f.severity : "FATAL");
 	return false;
 }
 
@@ -417,13 +431,13 @@ login_message(struct server *s, uint8_t type, struct span body)
 		return true;
 	if (type == 'E')
 		return login_error(s, body);
-	if (type == 'Z')
+	if (type == 'Z' && s->login->proven)
 		return login_ready(s, body);
 	if (s->login->connect_query)
 		return true;
-	if (type == 'R')
+	if (type == 'R' && !s->login->proven)
 		return login_auth(s, body);
-	if (type == 'K')
+	if (type == 'K' && s->login->proven)
 		return login_key(s, body);
 	if (type == 'v')
 		return true; /* NegotiateProtocolVersion */

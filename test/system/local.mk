@@ -19,6 +19,7 @@ system_tests = \
 	test/system/test_modes \
 	test/system/test_params \
 	test/system/test_pgbench \
+	test/system/test_replication \
 	test/system/test_timeouts \
 	test/system/test_wire
 
@@ -61,6 +62,7 @@ test_system_test_gone_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
 test_system_test_params_LDADD = $(system_libs)
 test_system_test_pgbench_LDADD = $(system_libs)
+test_system_test_replication_LDADD = $(system_libs)
 test_system_test_timeouts_LDADD = $(system_libs)
 test_system_test_wire_LDADD = $(system_libs)
 
