@@ -4,7 +4,7 @@
 # connect() are replaced by the linker.
 scenario_tests = \
 	test/scenario/test_waiting test/scenario/test_gone \
-	test/scenario/test_session
+	test/scenario/test_session test/scenario/test_down
 
 scenario_sources = \
 	test/scenario/fake.h \
@@ -26,6 +26,10 @@ test_scenario_test_gone_LDADD = $(scenario_libs)
 test_scenario_test_session_SOURCES = \
 	test/scenario/test_session.c $(scenario_sources)
 test_scenario_test_session_LDADD = $(scenario_libs)
+
+test_scenario_test_down_SOURCES = \
+	test/scenario/test_down.c $(scenario_sources)
+test_scenario_test_down_LDADD = $(scenario_libs)
 
 if HAVE_CHECK
 check_PROGRAMS += $(scenario_tests)

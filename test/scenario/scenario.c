@@ -168,7 +168,7 @@ pool_is_empty(void *arg, struct pool *p)
 }
 
 /* Everybody leaves; whatever is still there then has leaked. */
-static void
+void
 world_close(void)
 {
 	int i;

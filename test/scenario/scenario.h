@@ -50,6 +50,9 @@ struct peer;
 #define given(settings) world_open(_i, (settings), "")
 #define given_db(settings, database) world_open(_i, (settings), (database))
 void world_open(int way, const char *settings, const char *database);
+/* Everybody leaves, and nothing may be left. Comes by itself at the end of a
+ * test; one that needs several worlds calls it in between. */
+void world_close(void);
 /* All that goes on without time passing. */
 void settle(void);
 void advance(usec_t us);
@@ -101,6 +104,8 @@ void mutter(struct peer *p, const char *messages);
 void peer_hears(struct peer *p, const char *text, const char *file, int line);
 /* All that it has heard since hear() or heard() was last asked, as text. */
 const char *heard(struct peer *p);
+/* The body of the next message, as it is, at the end of body. */
+void peer_takes_body(struct peer *p, struct buf *body);
 /* Bytes that have come and were not looked at yet. */
 size_t unheard(struct peer *p);
 /* Closes it. */

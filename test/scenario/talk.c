@@ -99,7 +99,7 @@ put_auth(struct buf *out, const char *arg)
 	if (code == 5)
 		rest = SPAN_LIT("salt");
 	else if (code == 10)
-		rest = SPAN_LIT("SCRAM-SHA-256\0");
+		rest = SPAN_LIT("SCRAM-SHA-256\0\0");
 	else if (strchr(arg, ' '))
 		rest = span_of(strchr(arg, ' ') + 1);
 	if (code)
@@ -423,6 +423,19 @@ hear_all(struct peer *p)
 		add_text(p, p->sock->rude ? "RST" : "EOF", SPAN(NULL, 0));
 		p->told_end = true;
 	}
+}
+
+void
+peer_takes_body(struct peer *p, struct buf *body)
+{
+	struct buf *b = &p->sock->out;
+	struct frame_info f;
+
+	settle();
+	if (wire_frame(buf_head(b), buf_len(b), INT32_MAX, &f) != FRAME_WHOLE)
+		ck_abort_msg("no message came");
+	buf_append(body, buf_head(b) + WIRE_HEAD, f.size - WIRE_HEAD);
+	buf_consume(b, f.size);
 }
 
 const char *

@@ -357,12 +357,11 @@ START_TEST(a_commit_is_never_cancelled)
 		advance(500 * USEC_PER_SEC);
 		nobody_dials();
 		ck_assert_int_eq(pool_of("alice").sv[SV_IDLE], 0);
-		(void)heard(s);
+		hear(s, i == 2 ? "P=COMMIT|B|E|S" : "Q=*");
 		say(s, strchr(how[i], 'P') == how[i] ?
 		    "1|2|C=COMMIT|Z=I" : "C=COMMIT|Z=I");
 		ck_assert_int_eq(pool_of("alice").sv[SV_IDLE], 1);
 		nobody_dials();
-		hear(s, i == 2 ? "P=COMMIT|B|E|S" : "Q=*");
 	}
 }
 END_TEST
