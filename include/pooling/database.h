@@ -24,7 +24,8 @@ struct database {
 	_Atomic int max_clients; /* 0 = none */
 	struct quota servers;
 	TAILQ_HEAD(, pool) pools; /* under the registry's mutex */
-	struct counters gone; /* of pools that are no more */
+	/* Of pools that are no more; under the registry's mutex. */
+	struct counters gone;
 };
 
 struct user {

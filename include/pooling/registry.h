@@ -76,6 +76,10 @@ void registry_each_database(struct registry *r,
 void registry_each_user(struct registry *r,
     void (*fn)(void *arg, struct user *u), void *arg);
 
+/* What pools of the database that are no more have counted. */
+void registry_gone(struct registry *r, const struct database *d,
+    struct counters *out);
+
 /* PAUSE and RESUME; db NULL = all. New pools of a paused database are born
  * paused. */
 void registry_pause(struct registry *r, struct database *db);

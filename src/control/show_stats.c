@@ -121,20 +121,18 @@ struct sums {
 };
 
 struct sums_list {
+	struct registry *registry;
 	struct sums *v;
-	size_t n;
+	size_t n, cap;
 };
 
-/* Pools come sorted by database, or nearly so: the last one is tried first. */
 static struct sums *
-sums_of(struct sums_list *l, const char *name)
+sums_new(struct sums_list *l, const char *name)
 {
-	size_t i;
-
-	for (i = l->n; i > 0; i--)
-		if (strcmp(l->v[i - 1].name, name) == 0)
-			return &l->v[i - 1];
-	l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
+	if (l->n == l->cap) {
+		l->cap = l->cap > 0 ? l->cap * 2 : 64;
+		l->v = xrealloc(l->v, l->cap * sizeof(*l->v));
+	}
 	l->v[l->n] = (struct sums){ .name = xstrdup(name) };
 	return &l->v[l->n++];
 }
@@ -152,7 +150,7 @@ add_sums(struct sums *s, const struct counters *now, const struct counters *old)
 static void
 add_pool(void *arg, struct pool *p)
 {
-	struct sums *s = sums_of(arg, p->db->name);
+	struct sums *s = sums_new(arg, p->db->name);
 
 	pthread_mutex_lock(&p->mu);
 	add_sums(s, &p->stats, &p->stats_old);
@@ -163,9 +161,12 @@ add_pool(void *arg, struct pool *p)
 static void
 add_gone(void *arg, struct database *d)
 {
-	if (d->gone.logins == 0 && d->gone.queries == 0)
-		return;
-	counters_add(&sums_of(arg, d->name)->total, &d->gone);
+	struct sums_list *l = arg;
+	struct counters c;
+
+	registry_gone(l->registry, d, &c);
+	if (c.logins > 0 || c.queries > 0)
+		counters_add(&sums_new(l, d->name)->total, &c);
 }
 
 static int
@@ -176,14 +177,33 @@ by_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+/* Neighbours with one name become one. */
+static void
+merge(struct sums_list *l)
+{
+	size_t i, to = 0;
+
+	for (i = 1; i < l->n; i++) {
+		if (strcmp(l->v[to].name, l->v[i].name) != 0) {
+			l->v[++to] = l->v[i];
+			continue;
+		}
+		counters_add(&l->v[to].total, &l->v[i].total);
+		counters_add(&l->v[to].recent, &l->v[i].recent);
+		free(l->v[i].name);
+	}
+	l->n = to + 1;
+}
+
 static void
 collect(struct plane *pl, struct sums_list *l)
 {
-	*l = (struct sums_list){ 0 };
-	registry_each_pool(pl->hub->registry, add_pool, l);
-	registry_each_database(pl->hub->registry, add_gone, l);
-	add_sums(sums_of(l, CONSOLE_DATABASE), &pl->console, &pl->console_old);
+	*l = (struct sums_list){ .registry = pl->hub->registry };
+	registry_each_pool(l->registry, add_pool, l);
+	registry_each_database(l->registry, add_gone, l);
+	add_sums(sums_new(l, CONSOLE_DATABASE), &pl->console, &pl->console_old);
 	qsort(l->v, l->n, sizeof(*l->v), by_name);
+	merge(l);
 }
 
 static void

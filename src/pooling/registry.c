@@ -573,6 +573,15 @@ registry_each_pool(struct registry *r,
 }
 
 void
+registry_gone(struct registry *r, const struct database *d,
+    struct counters *out)
+{
+	pthread_mutex_lock(&r->mu);
+	*out = d->gone;
+	pthread_mutex_unlock(&r->mu);
+}
+
+void
 registry_each_database(struct registry *r,
     void (*fn)(void *arg, struct database *d), void *arg)
 {
