@@ -264,6 +264,33 @@ remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
 /* --- the keeper --- */
 
 /*
+ * Whatever still runs with a file of ours among its arguments: a pooler that
+ * changed its user is not told by the kernel that its parent died.
+ */
+static void
+kill_leftovers(void)
+{
+	char mine[80], args[4096];
+	glob_t g;
+
+	snprintf(mine, sizeof(mine), "%s/", top);
+	if (glob("/proc/[0-9]*/cmdline", 0, NULL, &g) != 0)
+		return;
+	for (size_t i = 0; i < g.gl_pathc; i++) {
+		FILE *f = fopen(g.gl_pathv[i], "r");
+		size_t n = f != NULL ? fread(args, 1, sizeof(args), f) : 0;
+		pid_t pid = (pid_t)atoi(g.gl_pathv[i] + strlen("/proc/"));
+
+		if (f != NULL)
+			fclose(f);
+		if (n > 0 && memmem(args, n, mine, strlen(mine)) != NULL &&
+		    pid != getpid())
+			kill(pid, SIGKILL);
+	}
+	globfree(&g);
+}
+
+/*
  * A process that outlives the program by the moment it takes to stop the
  * cluster and remove the files, however the program ended.
  */
@@ -291,6 +318,7 @@ keeper_start(void)
 	if (getenv("KEEP") != NULL)
 		fprintf(stderr, "kept: %s\n", top);
 	cluster_remove();
+	kill_leftovers();
 	if (getenv("KEEP") == NULL)
 		nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	_exit(0);

@@ -6,6 +6,7 @@ system_lib = test/system/libfixture.a
 system_tests = \
 	test/system/test_auth \
 	test/system/test_badinput \
+	test/system/test_badlogin \
 	test/system/test_badserver \
 	test/system/test_bounds \
 	test/system/test_cancel \
@@ -16,10 +17,12 @@ system_tests = \
 	test/system/test_down \
 	test/system/test_drivers \
 	test/system/test_gone \
+	test/system/test_listen \
 	test/system/test_modes \
 	test/system/test_params \
 	test/system/test_pgbench \
 	test/system/test_replication \
+	test/system/test_show \
 	test/system/test_timeouts \
 	test/system/test_wire
 
@@ -49,6 +52,7 @@ system_libs = $(system_lib) $(LIBPQ_LIBS) $(CHECK_LIBS)
 
 test_system_test_auth_LDADD = $(system_libs)
 test_system_test_badinput_LDADD = $(system_libs)
+test_system_test_badlogin_LDADD = $(system_libs)
 test_system_test_badserver_LDADD = $(system_libs)
 test_system_test_bounds_LDADD = $(system_libs)
 test_system_test_cancel_LDADD = $(system_libs)
@@ -59,9 +63,11 @@ test_system_test_copy_LDADD = $(system_libs)
 test_system_test_down_LDADD = $(system_libs)
 test_system_test_drivers_LDADD = $(system_libs)
 test_system_test_gone_LDADD = $(system_libs)
+test_system_test_listen_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
 test_system_test_params_LDADD = $(system_libs)
 test_system_test_pgbench_LDADD = $(system_libs)
+test_system_test_show_LDADD = $(system_libs)
 test_system_test_replication_LDADD = $(system_libs)
 test_system_test_timeouts_LDADD = $(system_libs)
 test_system_test_wire_LDADD = $(system_libs)

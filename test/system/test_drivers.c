@@ -80,18 +80,18 @@ START_TEST (node_postgres_application) {
 	}
 	rc = fx_shell(&out,
 	    NODE "-e 'require(\"pg\")' 2>/dev/null || "
-	    "timeout 60 npm install --silent --no-audit "
-	    "--no-fund --prefix node-driver pg@8");
+		 "timeout 60 npm install --silent --no-audit "
+		 "--no-fund --prefix node-driver pg@8");
 	if (rc != 0) {
 		printf("skipped: no package pg for node (Debian: node-pg), "
-		       "and npm cannot fetch it: %s\n", out);
+		       "and npm cannot fetch it: %s\n",
+		    out);
 		free(out);
 		return;
 	}
 	free(out);
 	pooler_start("default_pool_size = 3\nworker_threads = 2\n");
-	snprintf(command, sizeof(command), NODE "%s/node_app.js",
-	    script_dir());
+	snprintf(command, sizeof(command), NODE "%s/node_app.js", script_dir());
 	run_app(command);
 }
 END_TEST
