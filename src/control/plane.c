@@ -9,8 +9,10 @@
 
 #include "base/log.h"
 
-/* How soon a waiting command sees that it is over. */
+/* How soon a waiting command sees that it is over; and the share of the main
+ * loop's time that looking may take where there are very many pools. */
 #define POLL_US (10 * USEC_PER_MSEC)
+#define POLL_SHARE 10
 
 /* ---- orders ---- */
 
@@ -88,12 +90,14 @@ conclude(struct order *q)
 		order_finish(q);
 }
 
+/* spent_us: what the last look has taken. */
 static void
-set_poll(struct plane *pl)
+set_poll(struct plane *pl, usec_t spent_us)
 {
-	struct loop *l = pl->hub->main_loop;
+	usec_t us = spent_us * POLL_SHARE;
 
-	timer_set(l, &pl->poll, loop_now(l) + POLL_US);
+	timer_set(pl->hub->main_loop, &pl->poll,
+	    clock_mono_us() + (us > POLL_US ? us : POLL_US));
 }
 
 void
@@ -108,7 +112,7 @@ order_wait(struct order *q, bool (*ready)(struct order *q),
 	}
 	q->waiting = true;
 	TAILQ_INSERT_TAIL(&q->plane->waits, q, link);
-	set_poll(q->plane);
+	set_poll(q->plane, 0);
 }
 
 /* One that is over is taken out first, since its session may at once put in
@@ -119,6 +123,7 @@ poll_waits(struct timer *t)
 	struct plane *pl = CONTAINER_OF(t, struct plane, poll);
 	struct order *q, *next;
 	struct order_list over = TAILQ_HEAD_INITIALIZER(over);
+	usec_t begun = clock_mono_us(), spent;
 
 	for (q = TAILQ_FIRST(&pl->waits); q != NULL; q = next) {
 		next = TAILQ_NEXT(q, link);
@@ -127,12 +132,13 @@ poll_waits(struct timer *t)
 		stop_waiting(q);
 		TAILQ_INSERT_TAIL(&over, q, link);
 	}
+	spent = clock_mono_us() - begun;
 	while ((q = TAILQ_FIRST(&over)) != NULL) {
 		TAILQ_REMOVE(&over, q, link);
 		conclude(q);
 	}
 	if (!TAILQ_EMPTY(&pl->waits))
-		set_poll(pl);
+		set_poll(pl, spent);
 }
 
 void
