@@ -50,6 +50,7 @@ struct ledger_offer {
 	usec_t oldest_us; /* since when the oldest elsewhere waits; 0 = none,
 			   * or it is being brought a server already */
 	usec_t slack_us;
+	usec_t moved_us; /* when a server was last moved past a waiter */
 	usec_t now_us;
 };
 enum ledger_fate {

@@ -179,6 +179,7 @@ struct pool {
 	struct counters stats;
 	struct counters stats_old; /* at the last but one period's end */
 	struct counters stats_mid; /* at the last period's end */
+	usec_t moved_us; /* when a server was last handed over */
 	uint64_t reuses, opens, steals, handovers, evictions;
 	int home; /* the worker that runs the timer */
 	struct timer timer;
@@ -240,7 +241,8 @@ bool pool_last_error(struct pool *p, struct err *e);
 bool pool_is_dead(struct pool *p);
 /* Servers that hold up PAUSE: linked, tested, draining. */
 int pool_busy(struct pool *p);
-/* Lets those with claims on q try again, as long as it has room. */
+/* Lets those with claims on q try again, as long as it has room. For those who
+ * are left, and for what is above the limit, idle servers are closed. */
 void pool_wake_claims(struct quota *q);
 /* A slot in one of its quotas, or time, may allow it to open a server. */
 void pool_pump(struct pool *p);

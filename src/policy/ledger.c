@@ -35,9 +35,15 @@ ledger_next(const struct ledger_demand *d)
 	return LEDGER_OPEN;
 }
 
-/* How much longer the oldest must have waited before a server moves to it: an
- * eighth of its wait, so that shares stay even also when waits are short, but
- * at most the slack that was configured. */
+/*
+ * Whether the oldest has waited so much longer that a server moves to it past
+ * a waiter of this worker: an eighth of its wait, so that shares stay even
+ * also when waits are short, but at most the slack that was configured.
+ *
+ * A server that moves stays there, so a few moves a second balance what would
+ * otherwise take one for every other transaction (a worker that waits for a
+ * core makes its clients look old): at most one each two slacks.
+ */
 static bool
 is_clearly_older(const struct ledger_offer *o)
 {
@@ -45,7 +51,8 @@ is_clearly_older(const struct ledger_offer *o)
 
 	if (slack > o->slack_us)
 		slack = o->slack_us;
-	return o->oldest_us + slack < o->mine_us;
+	return o->oldest_us + slack < o->mine_us &&
+	    o->now_us - o->moved_us >= 2 * o->slack_us;
 }
 
 enum ledger_fate

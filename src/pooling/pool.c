@@ -720,6 +720,7 @@ view_offer_locked(struct pool *p, const struct server *s, usec_t now,
 	if (hungry && (!o->hungry_us || hungry < o->hungry_us))
 		o->hungry_us = hungry;
 	o->slack_us = p->set->handover_slack_us;
+	o->moved_us = p->moved_us;
 	o->now_us = now;
 	if (w)
 		o->mine_us = w->since_us;
@@ -805,6 +806,7 @@ pool_offer(struct server *s)
 		s->worker = to;
 		set_inbound_locked(p, s, true);
 		p->handovers++;
+		p->moved_us = now;
 		break;
 	case LEDGER_IDLE:
 		ledger_move_locked(p, s, SV_IDLE);
