@@ -67,6 +67,9 @@ void quota_set_limit(struct quota *q, int limit);
 /* Copies up to cap holders, each with a reference. */
 size_t quota_holders(struct quota *q, struct pool **out, size_t cap);
 int quota_used(struct quota *q);
+/* How many more connections should be closed, for claims and for the limit.
+ * Takes no lock. */
+int quota_wants(const struct quota *q);
 /* The limit was lowered below what is in use. Takes no lock. */
 bool quota_is_over(const struct quota *q);
 /* Since when a claim of another pool than m's waits for which no connection is

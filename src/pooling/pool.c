@@ -524,20 +524,19 @@ evict(struct pool *p, struct quota *q)
 	return s;
 }
 
-void
-evict_for_claims(struct quota *q)
+/* Closes one idle server of the quota's pools; false when there is none. */
+static bool
+evict_one(struct quota *q)
 {
 	struct pool *held[128], *best;
-	size_t n, i;
+	size_t n = quota_holders(q, held, ARRAY_LEN(held)), i;
 
-	if (atomic_load(&q->evicting) >= atomic_load(&q->n_claims))
-		return;
-	n = quota_holders(q, held, ARRAY_LEN(held));
 	do
 		best = laziest(held, n);
 	while (best && !evict(best, q));
 	for (i = 0; i < n; i++)
 		pool_unref(held[i]);
+	return best;
 }
 
 void
@@ -549,6 +548,9 @@ pool_wake_claims(struct quota *q)
 		pool_pump(p);
 		pool_unref(p);
 	}
+	/* Also when somebody took the slot before the one it was meant for. */
+	while (quota_wants(q) > 0 && evict_one(q))
+		;
 }
 
 void
@@ -580,8 +582,7 @@ pool_pump(struct pool *p)
 			if (!begin_open_locked(p, now)) {
 				pool_unlock(p);
 				pool_wake_claims(&p->db->servers);
-				evict_for_claims(&p->db->servers);
-				evict_for_claims(&p->user->servers);
+				pool_wake_claims(&p->user->servers);
 				return;
 			}
 			if (to < 0)

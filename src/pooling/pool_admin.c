@@ -1,5 +1,6 @@
 /* A pool's birth and end, what the console does to it, and its figures. */
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +51,40 @@ pool_unref(struct pool *p)
 	free(p);
 }
 
+/* Takes up to n idle servers off the shelves and has their workers close
+ * them. */
+static void
+close_idle(struct pool *p, int n, const char *reason)
+{
+	struct server *s;
+
+	for (; n > 0; n--) {
+		pool_lock(p);
+		s = shelf_oldest_locked(p, NULL);
+		if (s)
+			take_for_closing_locked(p, s, reason);
+		pool_unlock(p);
+		if (!s)
+			return;
+		post_server(p, s);
+	}
+}
+
+/* The size was lowered: what is above it and in use goes when it is free. */
+static void
+close_surplus(struct pool *p)
+{
+	const struct pool_settings *set;
+	int n = 0;
+
+	pool_lock(p);
+	set = p->set;
+	if (set->size > 0)
+		n = p->total - p->count[SV_CLOSING] - set->size - set->reserve;
+	pool_unlock(p);
+	close_idle(p, n, "too many servers in the pool");
+}
+
 void
 pool_configure(struct pool *p, struct pool_settings *set,
     struct server_target *target)
@@ -70,6 +105,7 @@ pool_configure(struct pool *p, struct pool_settings *set,
 		pool_reconnect(p);
 	else
 		pool_pump(p);
+	close_surplus(p);
 }
 
 struct server_target *
@@ -98,31 +134,13 @@ pool_set_keys(struct pool *p, const struct scram_keys *keys)
 	target_unref(old);
 }
 
-/* Takes all idle servers off the shelves and has their workers close them. */
-static void
-close_idle(struct pool *p, const char *reason)
-{
-	struct server *s;
-
-	for (;;) {
-		pool_lock(p);
-		s = shelf_oldest_locked(p, NULL);
-		if (s)
-			take_for_closing_locked(p, s, reason);
-		pool_unlock(p);
-		if (!s)
-			return;
-		post_server(p, s);
-	}
-}
-
 void
 pool_pause(struct pool *p)
 {
 	pool_lock(p);
 	p->paused = true;
 	pool_unlock(p);
-	close_idle(p, "pause mode");
+	close_idle(p, INT_MAX, "pause mode");
 }
 
 void
@@ -145,7 +163,7 @@ pool_reconnect(struct pool *p)
 	p->welcome = NULL;
 	pool_unlock(p);
 	welcome_unref(w);
-	close_idle(p, "close_needed");
+	close_idle(p, INT_MAX, "close_needed");
 	pool_pump(p);
 }
 
@@ -175,7 +193,7 @@ pool_kill(struct pool *p, const struct err *e)
 	pool_unlock(p);
 	fault_unref(old);
 	pool_fail_waiters(p, e);
-	close_idle(p, "close_needed");
+	close_idle(p, INT_MAX, "close_needed");
 }
 
 void

@@ -238,9 +238,6 @@ pool_gone(struct server *s)
 	quota_give(&p->user->servers, &p->by_user);
 	pool_wake_claims(&p->db->servers);
 	pool_wake_claims(&p->user->servers);
-	/* Somebody may have taken the slot before the one it was meant for. */
-	evict_for_claims(&p->db->servers);
-	evict_for_claims(&p->user->servers);
 	pool_pump(p);
 	s->pool = NULL;
 	pool_unref(p);

@@ -38,9 +38,6 @@ struct server *shelf_oldest_locked(struct pool *p, usec_t *idle_us);
 struct server *take_for_closing_locked(struct pool *p, struct server *s,
     const char *reason);
 void post_server(struct pool *p, struct server *s);
-/* While more claims stand than servers are being closed for: closes an idle
- * one of the quota's pools. */
-void evict_for_claims(struct quota *q);
 
 /* pool_open.c */
 void pool_ready(struct server *s);

@@ -155,11 +155,24 @@ quota_used(struct quota *q)
 	return atomic_load(&q->used);
 }
 
+static int
+surplus(const struct quota *q)
+{
+	int limit = atomic_load_explicit(&q->limit, memory_order_relaxed);
+	int used = atomic_load_explicit(&q->used, memory_order_relaxed);
+
+	return limit > 0 && used > limit ? used - limit : 0;
+}
+
 bool
 quota_is_over(const struct quota *q)
 {
-	int limit = atomic_load_explicit(&q->limit, memory_order_relaxed);
+	return surplus(q) > 0;
+}
 
-	return limit > 0 && atomic_load_explicit(&q->used,
-	    memory_order_relaxed) > limit;
+int
+quota_wants(const struct quota *q)
+{
+	return atomic_load(&q->n_claims) + surplus(q) -
+	    atomic_load(&q->evicting);
 }

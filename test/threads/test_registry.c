@@ -240,9 +240,69 @@ START_TEST(lowered_limit_closes_what_is_above_it)
 }
 END_TEST
 
+/* n servers of a pool, all idle. */
+static void
+fill_shelves(struct pool *p, int n)
+{
+	struct actor a[4];
+	int i;
+
+	for (i = 0; i < n; i++) {
+		actor_init(&a[i], &rig, p, i % 2);
+		actor_acquire(&a[i]);
+		actor_await(&a[i], ACT_GOT);
+	}
+	for (i = 0; i < n; i++)
+		actor_release(&a[i]);
+	rig_settle(&rig);
+	ck_assert_int_eq(pool_count_of(p, SV_IDLE), n);
+}
+
+START_TEST(lowered_size_closes_idle_servers)
+{
+	struct config *less;
+	struct pool *p;
+
+	rig_start(&rig, 2, "default_pool_size = 4\n");
+	less = rig_config(&rig, "default_pool_size = 1\n", NULL);
+	p = rig_pool(&rig, "d1", "u1");
+	fill_shelves(p, 4);
+	registry_apply(rig.hub.registry, less);
+	rig_await_total(p, 1);
+	rig_settle(&rig);
+	ck_assert_int_eq(pool_count_of(p, SV_IDLE), 1);
+	config_unref(less);
+	rig_stop(&rig);
+}
+END_TEST
+
+START_TEST(lowered_limit_closes_idle_servers_of_all_its_pools)
+{
+	struct config *less;
+	struct pool *p, *o;
+
+	rig_start(&rig, 2, "default_pool_size = 4\n"
+	    "max_db_connections = 8\n");
+	less = rig_config(&rig, "default_pool_size = 4\n"
+	    "max_db_connections = 3\n", NULL);
+	p = rig_pool(&rig, "d1", "u1");
+	o = rig_pool(&rig, "d1", "u2");
+	fill_shelves(p, 4);
+	fill_shelves(o, 4);
+	registry_apply(rig.hub.registry, less);
+	rig_await_live(&rig, 3);
+	rig_settle(&rig);
+	ck_assert_int_eq(pool_total(p) + pool_total(o), 3);
+	config_unref(less);
+	rig_stop(&rig);
+}
+END_TEST
+
 UNIT_MAIN(UNIT_SUITE("registry",
     logins_and_reloads_go_together,
     all_who_come_at_once_get_the_same_pool,
     removed_database_fails_waiters_and_closes_servers,
     raised_limit_serves_those_who_wait,
-    lowered_limit_closes_what_is_above_it))
+    lowered_limit_closes_what_is_above_it,
+    lowered_size_closes_idle_servers,
+    lowered_limit_closes_idle_servers_of_all_its_pools))
