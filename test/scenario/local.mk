@@ -4,7 +4,8 @@
 # connect() are replaced by the linker.
 scenario_tests = \
 	test/scenario/test_waiting test/scenario/test_gone \
-	test/scenario/test_session test/scenario/test_down
+	test/scenario/test_session test/scenario/test_down \
+	test/scenario/test_table
 
 scenario_sources = \
 	test/scenario/fake.h \
@@ -30,6 +31,10 @@ test_scenario_test_session_LDADD = $(scenario_libs)
 test_scenario_test_down_SOURCES = \
 	test/scenario/test_down.c $(scenario_sources)
 test_scenario_test_down_LDADD = $(scenario_libs)
+
+test_scenario_test_table_SOURCES = \
+	test/scenario/test_table.c $(scenario_sources)
+test_scenario_test_table_LDADD = $(scenario_libs)
 
 if HAVE_CHECK
 check_PROGRAMS += $(scenario_tests)

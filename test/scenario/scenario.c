@@ -398,7 +398,7 @@ scenario_main(const char *name, const TTest *const *tests, size_t n)
 		tcase_add_loop_test(tc, tests[i], 0, WAYS);
 	tcase_add_checked_fixture(tc, NULL, world_close);
 	/* Sanitizers on a busy machine take their time. */
-	tcase_set_timeout(tc, 120);
+	tcase_set_timeout(tc, 300);
 	suite_add_tcase(suite, tc);
 	r = srunner_create(suite);
 	srunner_run_all(r, CK_NORMAL);
