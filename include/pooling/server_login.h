@@ -15,7 +15,8 @@ struct stream_ops;
 
 /* The socket is connected, or failed to. */
 void login_connected(struct server *s);
-/* A whole message came. False when the server is closing, or logged in. */
+/* A whole message came. False when the server is closing. Once it is logged in,
+ * s->login is NULL, and the owner is told behind the batch. */
 bool login_message(struct server *s, uint8_t type, struct span body);
 /* The socket ended in the middle of it. */
 void login_lost(struct server *s);

@@ -462,7 +462,9 @@ settled_message(struct server *s, uint8_t type, struct span body)
 static void
 job_step(struct server *s)
 {
-	if (s->state == SV_DRAINING)
+	if (s->state == SV_LOGIN && !s->login)
+		s->owner->ready(s);
+	else if (s->state == SV_DRAINING)
 		drain_step(s);
 	else if (s->state == SV_TESTED && pipeline_is_settled(&s->pipeline))
 		settle(s, s->pipeline.status == 'I' &&

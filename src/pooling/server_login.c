@@ -386,13 +386,14 @@ login_error(struct server *s, struct span body)
 	return false;
 }
 
+/* The owner is told behind all that came with it, since the server may leave
+ * this loop then. */
 static void
 logged_in(struct server *s)
 {
 	s->welcome = welcome_new(buf_span(&s->login->welcome), s->params);
 	login_state_free(s);
 	timer_clear(&s->timer);
-	s->owner->ready(s);
 }
 
 static bool
@@ -419,7 +420,7 @@ login_ready(struct server *s, struct span body)
 		return false;
 	}
 	logged_in(s);
-	return false;
+	return true;
 }
 
 bool

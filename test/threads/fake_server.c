@@ -50,6 +50,8 @@ struct fake_server {
 	bool hold_queries;
 	char refuse_user[32];
 	char refuse_code[8];
+	uint8_t extra[64]; /* behind each welcome */
+	size_t n_extra;
 	uint32_t next_pid;
 	uint32_t seed;
 };
@@ -114,7 +116,7 @@ static void
 answer_login(struct fake_server *f, struct conn *c)
 {
 	static const char param[] = "client_encoding\0UTF8";
-	uint8_t out[128];
+	uint8_t out[128 + sizeof(f->extra)];
 	uint32_t key[2] = { htonl(c->pid), htonl(7) };
 	size_t n = 0;
 
@@ -128,6 +130,8 @@ answer_login(struct fake_server *f, struct conn *c)
 	n += put_message(out + n, 'S', param, sizeof(param));
 	n += put_message(out + n, 'K', key, sizeof(key));
 	n += put_message(out + n, 'Z', "I", 1);
+	memcpy(out + n, f->extra, f->n_extra);
+	n += f->n_extra;
 	c->in = true;
 	f->pending--;
 	say(c, out, n);
@@ -430,6 +434,16 @@ fake_refuse(struct fake_server *f, const char *user, const char *sqlstate)
 	copy_str(f->refuse_user, sizeof(f->refuse_user), user ? user : "");
 	copy_str(f->refuse_code, sizeof(f->refuse_code),
 	    sqlstate ? sqlstate : "");
+	pthread_mutex_unlock(&f->mu);
+}
+
+void
+fake_add_to_welcome(struct fake_server *f, const void *p, size_t n)
+{
+	pthread_mutex_lock(&f->mu);
+	assert(n <= sizeof(f->extra));
+	memcpy(f->extra, p, n);
+	f->n_extra = n;
 	pthread_mutex_unlock(&f->mu);
 }
 

@@ -41,6 +41,8 @@ void fake_listen(struct fake_server *f, bool on);
 /* Ends the connection with this pid (0 = one at random) as a crash would. */
 void fake_kill(struct fake_server *f, uint32_t pid);
 void fake_kill_all(struct fake_server *f);
+/* Bytes that follow each login's ReadyForQuery in the same packet. */
+void fake_add_to_welcome(struct fake_server *f, const void *p, size_t n);
 /* Sends these bytes on it, out of the blue. */
 void fake_say(struct fake_server *f, uint32_t pid, const void *p, size_t n);
 /* It reads nothing more, as a server that hangs. */

@@ -568,6 +568,38 @@ START_TEST(server_that_has_not_heard_everything_is_not_given_on)
 }
 END_TEST
 
+/* A message and a half follow the ReadyForQuery of the login at once. */
+START_TEST(what_comes_right_behind_the_login_is_not_lost)
+{
+	static const char rest[] = "ASCII";
+	static const char extra[] = "S\0\0\0\031client_encoding\0BIG5"
+	    "\0S\0\0\0\032client_encoding";
+	struct actor a;
+	struct param_names *names;
+	int i;
+
+	begin(1, ONE_SERVER);
+	names = rig.hub.cfg->param_names;
+	i = param_index(names, "client_encoding");
+	fake_add_to_welcome(rig.fake, extra, sizeof(extra));
+	actor_init(&a, &rig, pool, 0);
+	actor_acquire(&a);
+	actor_await(&a, ACT_GOT);
+	ck_assert_str_eq(param_get(a.server->params, (size_t)i), "BIG5");
+	fake_say(rig.fake, a.server->pid, rest, sizeof(rest));
+	actor_release(&a);
+	rig_settle(&rig);
+	all_idle(1);
+	actor_acquire(&a);
+	actor_await(&a, ACT_GOT);
+	ck_assert_str_eq(param_get(a.server->params, (size_t)i), "ASCII");
+	actor_release(&a);
+	all_idle(1);
+	ck_assert_int_eq(fake_total(rig.fake), 1);
+	rig_stop(&rig);
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -583,7 +615,8 @@ suite(void)
 	    waiter_whose_login_is_slow_gets_a_server_from_another_worker,
 	    idle_server_is_fetched_for_a_waiter_whose_login_is_slow,
 	    server_with_half_a_message_does_not_strand_a_waiter,
-	    server_that_has_not_heard_everything_is_not_given_on);
+	    server_that_has_not_heard_everything_is_not_given_on,
+	    what_comes_right_behind_the_login_is_not_lost);
 	TCase *tc = tcase_create("cases");
 
 	tcase_set_timeout(tc, 60);
