@@ -317,7 +317,9 @@ listener_open(struct loop *l, const struct config *c,
     listener_accepted_fn *accepted, void *arg, struct err *e)
 {
 	struct listener *ln = xcalloc(1, sizeof(*ln));
+	const struct port *newest;
 	struct err first;
+	bool ok;
 
 	err_clear(&first);
 	ln->loop = l;
@@ -327,8 +329,15 @@ listener_open(struct loop *l, const struct config *c,
 	timer_init(&ln->rest, on_rested);
 	listener_configure(ln, c);
 	/* The Unix socket first: it tells best whether we run already. */
-	if (!open_unix(ln, c, e) || !open_tcp(ln, c, &first, e) ||
-	    (LIST_EMPTY(&ln->ports) && !err_nowhere(&first, e))) {
+	ok = open_unix(ln, c, e);
+	newest = LIST_FIRST(&ln->ports);
+	ok = ok && open_tcp(ln, c, &first, e);
+	/* A pooler that nobody reaches by TCP, although that was asked for, is
+	 * not up: its socket alone would hide the mistake. */
+	if (ok && LIST_FIRST(&ln->ports) == newest &&
+	    (!newest || err_is_set(&first)))
+		ok = err_nowhere(&first, e);
+	if (!ok) {
 		listener_close(ln);
 		return NULL;
 	}

@@ -367,7 +367,7 @@ START_TEST (unknown_name_is_fatal) {
 }
 END_TEST
 
-START_TEST (port_in_use_is_fatal_if_nothing_else_is_left) {
+START_TEST (port_in_use_is_fatal_if_no_address_is_left) {
 	struct listener *ln = must_open(conf("127.0.0.1", false, ""));
 	char want[200];
 
@@ -376,6 +376,9 @@ START_TEST (port_in_use_is_fatal_if_nothing_else_is_left) {
 	    "Address already in use",
 	    port);
 	must_fail(conf("127.0.0.1", false, ""), want);
+	/* A Unix socket does not make up for it, and does not stay. */
+	must_fail(conf("127.0.0.1", true, ""), want);
+	ck_assert_int_ne(access(sock_path, F_OK), 0);
 	listener_close(ln);
 }
 END_TEST
@@ -383,14 +386,12 @@ END_TEST
 START_TEST (port_in_use_is_a_warning_else) {
 	struct listener *a = must_open(conf("127.0.0.1", false, ""));
 	struct listener *b = must_open(conf("127.0.0.1,127.0.0.2", false, ""));
-	struct listener *c = must_open(conf("127.0.0.1", true, ""));
 	int fd = try_tcp("127.0.0.2");
 
 	ck_assert_int_ge(fd, 0);
 	accept_some(1);
 	listener_close(a);
 	listener_close(b);
-	listener_close(c);
 	close(fd);
 }
 END_TEST
@@ -699,7 +700,7 @@ listener_suite(void)
 	tcase_add_test(tc, star_is_both_families_on_one_port);
 	tcase_add_test(tc, ipv6_takes_no_ipv4);
 	tcase_add_test(tc, unknown_name_is_fatal);
-	tcase_add_test(tc, port_in_use_is_fatal_if_nothing_else_is_left);
+	tcase_add_test(tc, port_in_use_is_fatal_if_no_address_is_left);
 	tcase_add_test(tc, port_in_use_is_a_warning_else);
 	tcase_add_test(tc, nothing_to_listen_on_is_fatal);
 	tcase_add_test(tc, so_reuseport_lets_two_listen);
