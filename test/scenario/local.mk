@@ -3,8 +3,10 @@
 # that nothing of io's loop, stream and dns is taken from there; the clock and
 # connect() are replaced by the linker.
 scenario_tests = \
-	test/scenario/test_waiting test/scenario/test_gone \
-	test/scenario/test_session test/scenario/test_down \
+	test/scenario/test_waiting \
+	test/scenario/test_gone \
+	test/scenario/test_session \
+	test/scenario/test_down \
 	test/scenario/test_table
 
 scenario_sources = \
@@ -13,7 +15,8 @@ scenario_sources = \
 	test/scenario/scenario.h test/scenario/scenario.c \
 	test/scenario/talk.h test/scenario/talk.c
 scenario_libs = $(core_libs) $(CHECK_LIBS)
-scenario_ldflags = $(AM_LDFLAGS) -Wl,--wrap=clock_mono_us -Wl,--wrap=target_dial
+scenario_ldflags = $(AM_LDFLAGS) \
+	-Wl,--wrap=clock_mono_us -Wl,--wrap=target_dial
 
 test_scenario_test_waiting_SOURCES = \
 	test/scenario/test_waiting.c $(scenario_sources)
@@ -23,18 +26,22 @@ test_scenario_test_waiting_LDFLAGS = $(scenario_ldflags)
 test_scenario_test_gone_SOURCES = \
 	test/scenario/test_gone.c $(scenario_sources)
 test_scenario_test_gone_LDADD = $(scenario_libs)
+test_scenario_test_gone_LDFLAGS = $(scenario_ldflags)
 
 test_scenario_test_session_SOURCES = \
 	test/scenario/test_session.c $(scenario_sources)
 test_scenario_test_session_LDADD = $(scenario_libs)
+test_scenario_test_session_LDFLAGS = $(scenario_ldflags)
 
 test_scenario_test_down_SOURCES = \
 	test/scenario/test_down.c $(scenario_sources)
 test_scenario_test_down_LDADD = $(scenario_libs)
+test_scenario_test_down_LDFLAGS = $(scenario_ldflags)
 
 test_scenario_test_table_SOURCES = \
 	test/scenario/test_table.c $(scenario_sources)
 test_scenario_test_table_LDADD = $(scenario_libs)
+test_scenario_test_table_LDFLAGS = $(scenario_ldflags)
 
 if HAVE_CHECK
 check_PROGRAMS += $(scenario_tests)
