@@ -289,6 +289,14 @@ fake_welcome(struct fake_conn *c)
 	struct pkt k = { 0 };
 
 	fake_put_auth(&k, 0);
+	return fake_send(c, &k) && fake_welcome_rest(c);
+}
+
+bool
+fake_welcome_rest(struct fake_conn *c)
+{
+	struct pkt k = { 0 };
+
 	fake_put_status(&k, "server_version", "15.0");
 	fake_put_status(&k, "server_encoding", "UTF8");
 	fake_put_status(&k, "client_encoding", "UTF8");

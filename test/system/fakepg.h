@@ -41,6 +41,7 @@ bool fake_send(struct fake_conn *c, struct pkt *k);
 bool fake_bytes(struct fake_conn *c, const void *p, size_t n);
 /* AuthenticationOk, a few ParameterStatus, BackendKeyData, ReadyForQuery. */
 bool fake_welcome(struct fake_conn *c);
+bool fake_welcome_rest(struct fake_conn *c); /* without the first */
 void fake_put_auth(struct pkt *k, uint32_t kind);
 void fake_put_status(struct pkt *k, const char *name, const char *value);
 void fake_put_error(struct pkt *k, const char *severity, const char *code,

@@ -246,7 +246,7 @@ serve_slowly(struct fake_conn *c, void *arg)
 		if (!fake_send(c, &k))
 			return;
 	}
-	if (fake_welcome(c))
+	if (fake_welcome_rest(c))
 		fake_queries(c, "at last");
 }
 
