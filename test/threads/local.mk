@@ -1,6 +1,7 @@
 # Tests of kind threads: programs that need threads, sockets or other processes,
 # but no database. test_dns needs dnsmasq and fails without it.
 thread_tests = \
+	test/threads/test_cancel_keys \
 	test/threads/test_daemon \
 	test/threads/test_dns \
 	test/threads/test_listener \
@@ -29,6 +30,10 @@ pool_rig = \
 	test/threads/config_text.c test/threads/config_text.h \
 	test/threads/fake_server.c test/threads/fake_server.h \
 	test/threads/pool_rig.c test/threads/pool_rig.h
+
+test_threads_test_cancel_keys_SOURCES = \
+	test/threads/test_cancel_keys.c $(pool_rig)
+test_threads_test_cancel_keys_LDADD = $(core_libs) $(CHECK_LIBS)
 
 test_threads_test_pool_SOURCES = test/threads/test_pool.c $(pool_rig)
 test_threads_test_pool_LDADD = $(core_libs) $(CHECK_LIBS)
