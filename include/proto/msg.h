@@ -66,6 +66,10 @@ enum startup_next startup_next(struct span params, size_t *at,
 enum startup_next options_next(const char *options, size_t *at,
     struct buf *out, const char **name, const char **value);
 
+/* The established words for a length that cannot be: "bad packet header: 'HEX'"
+ * with up to eight first bytes, 08P01. Returns false. */
+bool msg_bad_header(struct span bytes, struct err *e);
+
 /* ErrorResponse and NoticeResponse. Every field may be absent: NULL. */
 struct notice_fields {
 	const char *severity; /* 'V' when there is one, else 'S' */

@@ -258,6 +258,15 @@ client_fail(struct client *c, const char *sqlstate, const char *text)
 	client_fatal(c, &e);
 }
 
+static void
+client_bad_header(struct client *c, struct span bytes)
+{
+	struct err e;
+
+	msg_bad_header(bytes, &e);
+	client_fatal(c, &e);
+}
+
 void
 client_kill(struct client *c, const struct err *e)
 {
@@ -592,7 +601,7 @@ client_input(struct client *c, const uint8_t *p, size_t n)
 		kind = wire_frame(p, n,
 		    (uint32_t)c->home->cfg->max_packet_size, &f);
 		if (kind == FRAME_BAD) {
-			client_fail(c, "08P01", "bad packet header");
+			client_bad_header(c, SPAN(p, n));
 			return;
 		}
 		if (kind == FRAME_MORE || (kind == FRAME_PART &&

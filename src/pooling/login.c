@@ -453,17 +453,6 @@ on_startup(struct login *l, const struct startup *s, struct buf *out,
 	return auth_step(l, NULL, out, e);
 }
 
-static void
-set_bad_header(struct span in, struct err *e)
-{
-	char hex[17] = "";
-	size_t i;
-
-	for (i = 0; i < in.n && i < 8; i++)
-		snprintf(hex + 2 * i, 3, "%02x", in.p[i]);
-	err_set(e, "08P01", "bad packet header: '%s'", hex);
-}
-
 static enum login_step
 first_packet(struct login *l, struct span in, size_t *used, struct buf *out,
     struct err *e)
@@ -501,7 +490,7 @@ first_packet(struct login *l, struct span in, size_t *used, struct buf *out,
 	case STARTUP_BAD:
 		break;
 	}
-	set_bad_header(in, e);
+	msg_bad_header(in, e);
 	return LOGIN_FAILED;
 }
 
@@ -525,7 +514,7 @@ auth_packet(struct login *l, struct span in, size_t *used, struct buf *out,
 	case FRAME_PART:
 		return LOGIN_MORE;
 	case FRAME_BAD:
-		set_bad_header(in, e);
+		msg_bad_header(in, e);
 		return LOGIN_FAILED;
 	case FRAME_WHOLE:
 		break;

@@ -243,6 +243,18 @@ client_error(struct relay *r, const char *sqlstate, const char *text)
 	end(r, RELAY_FAILED, &e, text);
 }
 
+static void
+client_bad_header(struct relay *r, struct span bytes)
+{
+	struct err e;
+
+	if (r->over)
+		return;
+	msg_bad_header(bytes, &e);
+	leave_server(r, true);
+	end(r, RELAY_FAILED, &e, "bad packet header");
+}
+
 /* ---- clocks ---- */
 
 static usec_t
@@ -507,7 +519,7 @@ feed_up(struct relay *r, const uint8_t *p, size_t n)
 		kind = wire_frame(p, n, r->a.max_packet, &f);
 		if (kind == FRAME_BAD) {
 			up_write(r, from, p);
-			client_error(r, "08P01", "bad packet header");
+			client_bad_header(r, SPAN(p, n));
 			return 0;
 		}
 		if (kind == FRAME_MORE ||

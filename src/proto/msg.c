@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -357,4 +358,15 @@ sql_is_commit(struct span text)
 		return false;
 	s = skip_space(s);
 	return take_word(&s, "TRANSACTION");
+}
+
+bool
+msg_bad_header(struct span bytes, struct err *e)
+{
+	char hex[17] = "";
+	size_t i;
+
+	for (i = 0; i < bytes.n && i < 8; i++)
+		snprintf(hex + 2 * i, 3, "%02x", bytes.p[i]);
+	return err_set(e, "08P01", "bad packet header: '%s'", hex);
 }
