@@ -91,6 +91,7 @@ struct pool_settings {
 	enum pool_mode mode;
 	int size; /* 0 = no limit */
 	int min_size;
+	bool min_always; /* also while the pool has no client */
 	int reserve;
 	usec_t reserve_after_us;
 	bool round_robin;

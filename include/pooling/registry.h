@@ -40,6 +40,9 @@ struct pool_key {
 	const char *login_secret; /* for the server login; may be NULL */
 	const struct scram_keys *keys; /* proven pass-through keys, or NULL */
 };
+/* Databases with a forced user have their min_pool_size from the start: their
+ * one pool is known without a client. */
+void registry_prewarm(struct registry *r, const struct config *cfg);
 /* A replication client asks for a walsender of its own (protocol chapter 55.4):
  * a pool of one server, which nobody shares and which ends with the client. It
  * counts against the limits of its database and user. */

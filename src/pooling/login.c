@@ -487,7 +487,11 @@ first_packet(struct login *l, struct span in, size_t *used, struct buf *out,
 		err_set(e, "08P01", "old V2 protocol not supported");
 		return LOGIN_FAILED;
 	case STARTUP_TLS_HELLO:
+		break;
 	case STARTUP_BAD:
+		/* A CancelRequest never gets an answer, a wrong one neither. */
+		if (s.version == CODE_CANCEL)
+			return LOGIN_CLOSE;
 		break;
 	}
 	msg_bad_header(in, e);

@@ -423,7 +423,7 @@ view_demand_locked(const struct pool *p, usec_t now, struct ledger_demand *d)
 	d->size = p->set->size;
 	d->reserve = p->set->reserve;
 	d->reserve_due = reserve_due(p, now);
-	if (atomic_load(&p->n_clients) > 0)
+	if (p->set->min_always || atomic_load(&p->n_clients) > 0)
 		d->min = p->set->min_size;
 	d->logging_in = p->count[SV_CONNECTING] + p->count[SV_LOGIN];
 	d->login_parallel = down->down ? 1 : p->set->login_parallel;
@@ -553,6 +553,16 @@ pool_wake_claims(struct quota *q)
 		;
 }
 
+/* Whether a pool that nobody has used yet, or any more, may want some. */
+static bool
+wants_servers(const struct pool *p)
+{
+	const struct pool_settings *set = p->set;
+
+	return atomic_load(&p->n_clients) > 0 ||
+	    (set->min_always && set->min_size > 0);
+}
+
 void
 pool_pump(struct pool *p)
 {
@@ -566,10 +576,11 @@ pool_pump(struct pool *p)
 
 	for (;;) {
 		pool_lock(p);
-		if (!p->side) {
+		if (!p->side && !wants_servers(p)) {
 			pool_unlock(p);
 			break;
 		}
+		need_sides(p);
 		view_demand_locked(p, now, &d);
 		switch (ledger_next(&d)) {
 		case LEDGER_FETCH:

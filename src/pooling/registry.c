@@ -289,6 +289,7 @@ make_settings(const struct config *cfg, const struct database_conf *conf,
 	s->min_size = config_min_pool_size(cfg, conf);
 	if (s->size > 0 && s->min_size > s->size)
 		s->min_size = s->size;
+	s->min_always = conf->user[0] != '\0';
 	s->reserve = config_reserve_pool_size(cfg, conf, user);
 	s->reserve_after_us = cfg->reserve_pool_timeout_us;
 	if (!s->reserve_after_us)
@@ -399,6 +400,25 @@ registry_pool(struct registry *r, const struct config *cfg,
 	pool_ref(p);
 	pthread_mutex_unlock(&r->mu);
 	return p;
+}
+
+void
+registry_prewarm(struct registry *r, const struct config *cfg)
+{
+	size_t i;
+
+	for (i = 0; i < cfg->n_databases; i++) {
+		const struct database_conf *conf = cfg->databases[i];
+		struct pool_key k = { .conf = conf, .login_user = conf->user };
+		struct pool *p;
+
+		if (!conf->user[0] || config_min_pool_size(cfg, conf) <= 0)
+			continue;
+		k.db = registry_database(r, cfg, conf->name);
+		p = registry_pool(r, cfg, &k);
+		pool_pump(p);
+		pool_unref(p);
+	}
 }
 
 /* ---- walsenders ---- */
@@ -691,6 +711,7 @@ registry_apply(struct registry *r, const struct config *cfg)
 	registry_each_database(r, apply_database, &a);
 	registry_each_user(r, apply_user, &a);
 	registry_each_pool(r, apply_pool, &a);
+	registry_prewarm(r, cfg);
 }
 
 /* ---- PAUSE, RESUME, sums ---- */

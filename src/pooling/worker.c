@@ -74,6 +74,7 @@ workers_start(struct hub *h)
 		snprintf(name, sizeof(name), "worker %d", i);
 		(void)pthread_setname_np(w->thread, name);
 	}
+	registry_prewarm(h->registry, h->cfg);
 	return true;
 }
 
