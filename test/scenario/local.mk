@@ -7,7 +7,8 @@ scenario_tests = \
 	test/scenario/test_gone \
 	test/scenario/test_session \
 	test/scenario/test_down \
-	test/scenario/test_table
+	test/scenario/test_table \
+	test/scenario/test_monkey
 
 scenario_sources = \
 	test/scenario/fake.h \
@@ -42,6 +43,11 @@ test_scenario_test_table_SOURCES = \
 	test/scenario/test_table.c $(scenario_sources)
 test_scenario_test_table_LDADD = $(scenario_libs)
 test_scenario_test_table_LDFLAGS = $(scenario_ldflags)
+
+test_scenario_test_monkey_SOURCES = \
+	test/scenario/test_monkey.c $(scenario_sources)
+test_scenario_test_monkey_LDADD = $(scenario_libs)
+test_scenario_test_monkey_LDFLAGS = $(scenario_ldflags)
 
 if HAVE_CHECK
 check_PROGRAMS += $(scenario_tests)

@@ -335,6 +335,16 @@ server_welcomes(struct peer *s)
 }
 
 struct peer *
+server_maybe(void)
+{
+	struct sock *k;
+
+	settle();
+	k = fake_dialed();
+	return k ? peer_new(&peers, k, true) : NULL;
+}
+
+struct peer *
 server_in(void)
 {
 	struct peer *s = server_dialed();

@@ -81,6 +81,10 @@ struct peer *client_cancels(struct peer *c);
 
 /* The next connection that the pooler makes; it must. */
 struct peer *server_dialed(void);
+/* The same, or NULL. */
+struct peer *server_maybe(void);
+/* The number that cancel= names; 0 for a client that was not told one yet. */
+uint32_t peer_number(const struct peer *p);
 /* ... and it logs in, with trust. */
 struct peer *server_in(void);
 void server_welcomes(struct peer *s);

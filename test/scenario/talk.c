@@ -60,6 +60,12 @@ peer_pid(const struct peer *p)
 	return p->pid;
 }
 
+uint32_t
+peer_number(const struct peer *p)
+{
+	return p->pid;
+}
+
 struct span
 peer_key(const struct peer *p)
 {
