@@ -117,14 +117,12 @@ die(struct backend *b, bool rudely)
 static void
 on_cancel(struct backend *k, const char *pid)
 {
-	char text[40];
+	uint32_t number = (uint32_t)strtoul(pid, NULL, 10);
 	size_t i;
 
-	for (i = 0; i < n_servers; i++) {
-		snprintf(text, sizeof(text), "%u", peer_number(servers[i].peer));
-		if (!servers[i].dead && strcmp(text, pid) == 0)
+	for (i = 0; i < n_servers; i++)
+		if (!servers[i].dead && peer_number(servers[i].peer) == number)
 			wake(&servers[i]);
-	}
 	die(k, false);
 }
 
