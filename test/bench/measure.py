@@ -62,12 +62,16 @@ class Bench:
 
 
 def pgbench(front, clients, protocol='simple', seconds=None, each=None):
+    """A thread for each client where some wait for others to leave: pgbench
+    prepares statements one after the other in each of its threads, so one
+    that waits would keep those from leaving that it waits for."""
     rig = front.rig
     amount = ['-t', str(each)] if each else ['-T', str(int(seconds))]
+    workers = clients if protocol == 'prepared' else min(clients, 2)
     text = rig.run([rig.postgres_tool('pgbench'), '-n', '-S', '-M', protocol,
-                    '-c', str(clients), '-j', '2' if clients > 1 else '1',
+                    '-c', str(clients), '-j', str(workers),
                     *amount, '-h', '127.0.0.1', '-p', str(front.port),
-                    '-U', USER, 'bench'])
+                    '-U', USER, 'bench'], timeout=300)
     bench = Bench(text)
     if bench.failed:
         raise RuntimeError(f'{front.tag}: {bench.failed} failed transactions')

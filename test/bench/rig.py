@@ -141,9 +141,13 @@ class Rig:
 
     def run(self, argv, **kw):
         kw.setdefault('timeout', 900)
-        p = subprocess.run(argv, env=self.env, cwd=self.dir, text=True,
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                           **self.identity, **kw)
+        try:
+            p = subprocess.run(argv, env=self.env, cwd=self.dir, text=True,
+                               stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, **self.identity, **kw)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f'{os.path.basename(argv[0])}: not done '
+                               f'within {kw["timeout"]} s') from None
         if p.returncode != 0:
             raise RuntimeError(f'{os.path.basename(argv[0])}: exit '
                                f'{p.returncode}: {p.stderr.strip()[-600:]}')
