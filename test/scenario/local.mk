@@ -7,6 +7,7 @@ scenario_tests = \
 	test/scenario/test_gone \
 	test/scenario/test_session \
 	test/scenario/test_down \
+	test/scenario/test_edges \
 	test/scenario/test_table \
 	test/scenario/test_monkey
 
@@ -48,6 +49,11 @@ test_scenario_test_monkey_SOURCES = \
 	test/scenario/test_monkey.c $(scenario_sources)
 test_scenario_test_monkey_LDADD = $(scenario_libs)
 test_scenario_test_monkey_LDFLAGS = $(scenario_ldflags)
+
+test_scenario_test_edges_SOURCES = \
+	test/scenario/test_edges.c $(scenario_sources)
+test_scenario_test_edges_LDADD = $(scenario_libs)
+test_scenario_test_edges_LDFLAGS = $(scenario_ldflags)
 
 if HAVE_CHECK
 check_PROGRAMS += $(scenario_tests)
