@@ -308,6 +308,15 @@ first_of(usec_t a, usec_t b)
 	return !a || (b && b < a) ? b : a;
 }
 
+/* It bounds the whole of a query, the wait in the queue included. */
+static usec_t
+query_timeout_us(const struct client *c)
+{
+	const struct pool_settings *set = c->pool->set;
+
+	return set->query_timeout_us;
+}
+
 /* The next moment at which a queueing client has to do something. */
 static void
 set_waiting_timer(struct client *c)
@@ -317,6 +326,8 @@ set_waiting_timer(struct client *c)
 
 	if (c->query_wait_us)
 		at = since + c->query_wait_us;
+	if (query_timeout_us(c))
+		at = first_of(at, since + query_timeout_us(c));
 	if (c->notify_us && !c->notified && c->state == CL_WAITING)
 		at = first_of(at, since + c->notify_us);
 	at = first_of(at, pool_waited(c->pool, &c->waiter, now));
@@ -341,6 +352,10 @@ waiting_timer(struct client *c)
 		err_hint(&e, "all of them are busy: SHOW POOLS and SHOW "
 		    "SERVERS on the admin console tell with what");
 		client_fatal(c, &e);
+		return;
+	}
+	if (query_timeout_us(c) && waited >= query_timeout_us(c)) {
+		client_fail(c, "57014", "query_timeout");
 		return;
 	}
 	if (c->notify_us && !c->notified && waited >= c->notify_us) {

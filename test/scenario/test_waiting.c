@@ -62,6 +62,24 @@ START_TEST(who_waits_too_long_gets_query_wait_timeout)
 }
 END_TEST
 
+/* The text is not the one of a query that runs. */
+START_TEST(query_timeout_bounds_the_wait_too)
+{
+	struct peer *s, *a, *b;
+
+	given("query_timeout = 30\nquery_wait_notify = 0");
+	a = client_in("alice", &s);
+	b = client_in("alice", NULL);
+	begin(a, s);
+	say(b, "Q=select 2");
+	advance(30 * USEC_PER_SEC - 1);
+	hear(b, "");
+	advance(1);
+	hear(b, "E=FATAL 57014 query_timeout|EOF");
+	hear(s, "");
+}
+END_TEST
+
 START_TEST(the_queue_is_served_in_order)
 {
 	struct peer *s, *a, *b, *c;
@@ -522,6 +540,7 @@ SCENARIOS("waiting",
     a_query_goes_through_and_the_server_is_free_again,
     half_a_head_wants_no_server,
     who_waits_too_long_gets_query_wait_timeout,
+    query_timeout_bounds_the_wait_too,
     the_queue_is_served_in_order,
     who_queues_is_told_once,
     who_says_nothing_gets_client_login_timeout,
