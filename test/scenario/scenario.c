@@ -334,6 +334,12 @@ server_welcomes(struct peer *s)
 	    "S=IntervalStyle:postgres|K|Z=I");
 }
 
+void
+server_notices(struct peer *s)
+{
+	say(s, "N=NOTICE 00000 please wait");
+}
+
 struct peer *
 server_maybe(void)
 {

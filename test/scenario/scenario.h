@@ -88,6 +88,8 @@ uint32_t peer_number(const struct peer *p);
 /* ... and it logs in, with trust. */
 struct peer *server_in(void);
 void server_welcomes(struct peer *s);
+/* Says something that asks for nothing, so that one sees it is alive. */
+void server_notices(struct peer *s);
 /* The pooler must not have made a connection. */
 void nobody_dials(void);
 /* It is the cancel request for s, and s sees it. The connection is closed as
