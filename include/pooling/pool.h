@@ -133,9 +133,8 @@ struct pool_down {
 	usec_t next_us; /* no attempt before this, unless somebody comes */
 	usec_t backoff_us;
 	int attempts;
-	/* Since when there has been an attempt without a TCP connection; 0 =
-	 * none is under way. */
-	usec_t dialing_us;
+	/* When an attempt that is under way got further last; 0 = none is. */
+	usec_t stirred_us;
 	struct fault *fault;
 };
 

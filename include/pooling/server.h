@@ -64,6 +64,8 @@ struct server_owner {
 	/* Wants to be in state st: the owner does its counting and calls
 	 * server_move(). */
 	void (*enter)(struct server *s, enum server_state st);
+	/* The login has got a step further. */
+	void (*progress)(struct server *s);
 	/* Logged in; state is SV_LOGIN until the owner moves it. */
 	void (*ready)(struct server *s);
 	/* Connect or login failed: what, whether a retry may help (the peer

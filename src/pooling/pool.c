@@ -1021,6 +1021,7 @@ on_gone(struct server *s)
 
 const struct server_owner pool_owner = {
 	.enter = on_enter,
+	.progress = pool_progress,
 	.ready = pool_ready,
 	.failed = pool_failed,
 	.settled = on_settled,

@@ -50,8 +50,8 @@ refused_now_locked(const struct pool *p, usec_t now)
 void
 open_started_locked(struct pool *p, usec_t now)
 {
-	if (!p->down.dialing_us)
-		p->down.dialing_us = now;
+	if (!p->down.stirred_us)
+		p->down.stirred_us = now;
 }
 
 /* ---- success ---- */
@@ -123,6 +123,16 @@ pool_ready(struct server *s)
 
 /* ---- failure ---- */
 
+void
+pool_progress(struct server *s)
+{
+	struct pool *p = s->pool;
+
+	pool_lock(p);
+	p->down.stirred_us = loop_now(s->loop);
+	pool_unlock(p);
+}
+
 struct overdue {
 	usec_t now_us;
 	usec_t down_after_us;
@@ -156,6 +166,14 @@ describe_locked(const struct pool *p, const struct err *e, usec_t now)
 	return fault_new(&copy);
 }
 
+/* A login has shown a sign of life a moment ago: that is slow, not down. */
+static bool
+is_progressing_locked(const struct pool *p, usec_t now)
+{
+	return p->count[SV_LOGIN] > 0 &&
+	    now - p->down.stirred_us < p->set->down_after_us;
+}
+
 /* Tells those whose time is up; the lock is held. */
 static void
 fail_overdue_locked(struct pool *p, struct waiter_list *list, usec_t now,
@@ -172,7 +190,7 @@ fail_overdue_locked(struct pool *p, struct waiter_list *list, usec_t now,
 		return;
 	}
 	if (o.down_after_us <= 0 || now - d->since_us < o.down_after_us ||
-	    p->count[SV_LOGIN] > 0)
+	    is_progressing_locked(p, now))
 		return;
 	take_waiters_locked(p, list, WAITER_FAILED, d->fault, is_overdue, &o);
 }
@@ -210,8 +228,8 @@ pool_failed(struct server *s, const struct err *e, bool refused)
 	set_inbound_locked(p, s, false);
 	note_failure_locked(p, e, refused, now, s->born_us);
 	fail_overdue_locked(p, &list, now, s->born_us);
-	if (p->count[SV_CONNECTING] <= 1)
-		p->down.dialing_us = 0;
+	if (p->count[SV_CONNECTING] + p->count[SV_LOGIN] <= 1)
+		p->down.stirred_us = 0;
 	pool_unlock(p);
 	deliver(p, &list);
 	/* A new attempt waits for gone(): until then this one counts. */
@@ -245,7 +263,7 @@ pool_gone(struct server *s)
 
 /* ---- the timer ---- */
 
-/* An attempt that has got no connection for server_down_after is as good as
+/* An attempt that has got no further for server_down_after is as good as
  * failed for those who wait, though it goes on. */
 static void
 note_stall_locked(struct pool *p, usec_t now)
@@ -254,15 +272,16 @@ note_stall_locked(struct pool *p, usec_t now)
 	usec_t after = p->set->down_after_us;
 	struct err e;
 
-	if (!d->dialing_us || after <= 0 || !p->count[SV_CONNECTING] ||
-	    usable_locked(p) || now - d->dialing_us < after || d->down)
+	if (!d->stirred_us || after <= 0 ||
+	    p->count[SV_CONNECTING] + p->count[SV_LOGIN] == 0 ||
+	    usable_locked(p) || now - d->stirred_us < after || d->down)
 		return;
 	err_set(&e, "08001", "cannot reach server %s:%d for database \"%s\": "
 	    "no answer", p->target->host[0] ? p->target->host : "unix",
 	    p->target->port, p->db->name);
 	err_hint(&e, "check the address, routes and firewalls in between; "
 	    "SHOW SERVERS on the admin console lists the attempts");
-	note_failure_locked(p, &e, false, now, d->dialing_us);
+	note_failure_locked(p, &e, false, now, d->stirred_us);
 }
 
 usec_t
@@ -299,10 +318,12 @@ next_look_locked(const struct pool *p, usec_t now)
 	if (d->since_us) {
 		t = d->since_us > w->since_us ? d->since_us : w->since_us;
 		t += after;
+		if (t <= now && is_progressing_locked(p, now))
+			t = d->stirred_us + after;
 		if (t > now && (!at || t < at))
 			at = t;
-	} else if (d->dialing_us) {
-		t = d->dialing_us + after;
+	} else if (d->stirred_us) {
+		t = d->stirred_us + after;
 		if (t <= now)
 			t = now + ARRIVAL_GAP_US;
 		if (!at || t < at)

@@ -43,6 +43,7 @@ void post_server(struct pool *p, struct server *s);
 void pool_ready(struct server *s);
 void pool_failed(struct server *s, const struct err *e, bool refused);
 void pool_gone(struct server *s);
+void pool_progress(struct server *s);
 void pool_schedule(struct pool *p);
 void on_pool_timer(struct timer *t);
 void on_pool_tick(struct mail *m, struct loop *l);

@@ -331,7 +331,7 @@ begin_query(struct relay *r)
 		r->xact_us = now;
 		c->xacts++;
 	}
-	if (UNLIKELY(r->timed))
+	if (UNLIKELY(r->timed || r->gone_us))
 		set_timer(r);
 }
 
@@ -407,6 +407,11 @@ settle(struct relay *r)
 		    "apart");
 		end(r, r->gone_us ? RELAY_LEFT : RELAY_DONE, NULL,
 		    "client unexpected eof");
+		return;
+	}
+	if (r->gone_us && (p->copy_in || pipeline_wants_sync(p))) {
+		/* The server waits for what will never come. */
+		client_left(r, "client unexpected eof", false);
 		return;
 	}
 	if (!pipeline_is_settled(p) || r->up_skip || r->down_skip) {
@@ -586,7 +591,7 @@ after_up(struct relay *r)
 
 	if (r->over)
 		return;
-	if (UNLIKELY(pipeline_is_settled(&s->pipeline)))
+	if (UNLIKELY(pipeline_is_settled(&s->pipeline) || r->gone_us))
 		settle(r);
 	else if (UNLIKELY(stream_unsent(&s->stream) > RELAY_HIGH ||
 		     pipeline_is_full(&s->pipeline)))
@@ -911,8 +916,10 @@ relay_start(struct relay_pool *rp, const struct relay_args *a,
 	a->client->user = r;
 	stream_set_ops(a->client, &client_ops);
 	stream_set_ops(&s->stream, &server_ops);
-	if (a->client_eof)
+	if (a->client_eof) {
 		r->gone_us = loop_now(a->loop);
+		set_timer(r);
+	}
 	if (!sync_params(r)) {
 		if (first && !r->over)
 			keep_rest(r, first->p, first->n);
@@ -927,8 +934,6 @@ relay_start(struct relay_pool *rp, const struct relay_args *a,
 	} else {
 		feed_held(r);
 	}
-	if (a->client_eof)
-		set_timer(r);
 	after_up(r);
 	return r;
 }

@@ -275,10 +275,28 @@ server_run(struct server *s, const char *sql, bool strict, usec_t timeout_us)
 		timer_set(s->loop, &s->timer, s->request_us + timeout_us);
 }
 
+/* A COPY that waits for a client that has gone; it may also begin only now. */
+static void
+end_copy(struct server *s)
+{
+	struct buf b = { 0 };
+	struct writer w;
+
+	if (!s->pipeline.copy_in || !s->pipeline.copy_stream)
+		return;
+	pipeline_sent(&s->pipeline, 'f');
+	writer_begin(&w, &b, 'f');
+	writer_cstr(&w, "the client has gone");
+	writer_end(&w);
+	stream_write(&s->stream, buf_head(&b), buf_len(&b));
+	buf_free(&b);
+}
+
 /* Draining has come as far as the server's answers allow. */
 static void
 drain_step(struct server *s)
 {
+	end_copy(s);
 	if (!pipeline_is_settled(&s->pipeline))
 		return;
 	if (s->pipeline.status == 'I') {
@@ -309,16 +327,6 @@ set_drain_timer(struct server *s)
 		timer_clear(&s->timer);
 }
 
-static void
-put_copy_fail(struct buf *out, const char *why)
-{
-	struct writer w;
-
-	writer_begin(&w, out, 'f');
-	writer_cstr(&w, why);
-	writer_end(&w);
-}
-
 void
 server_drain(struct server *s, usec_t cancel_at_us, usec_t deadline_us)
 {
@@ -331,10 +339,7 @@ server_drain(struct server *s, usec_t cancel_at_us, usec_t deadline_us)
 	s->cancel_at_us = pipeline_is_settled(&s->pipeline) ? 0 : cancel_at_us;
 	s->deadline_us = deadline_us;
 	set_drain_timer(s);
-	if (s->pipeline.copy_in) {
-		pipeline_sent(&s->pipeline, 'f');
-		put_copy_fail(&b, "the client has gone");
-	}
+	end_copy(s);
 	/* A batch without its Sync must not take effect: ROLLBACK ends the
 	 * implicit transaction too (or is skipped, if the batch has failed),
 	 * and the Sync brings the server back in step either way. */

@@ -268,6 +268,7 @@ login_connected(struct server *s)
 	}
 	addr_of_socket(&s->local, s->stream.fd);
 	s->owner->enter(s, SV_LOGIN);
+	s->owner->progress(s);
 	if (s->target->log_connections) {
 		server_label(s, label);
 		addr_text(&s->local, from, sizeof(from));
@@ -426,6 +427,7 @@ login_ready(struct server *s, struct span body)
 bool
 login_message(struct server *s, uint8_t type, struct span body)
 {
+	s->owner->progress(s);
 	if (type == 'S')
 		return login_parameter(s, body);
 	if (type == 'N')
