@@ -399,9 +399,12 @@ settle(struct relay *r)
 
 	if (r->over)
 		return;
-	if (UNLIKELY(pipeline_is_doubtful(p)) && !r->up_skip) {
+	if (UNLIKELY(pipeline_is_doubtful(p)) && !r->up_skip &&
+	    (r->gone_us ||
+		(r->set->mode != POOL_SESSION && p->status == 'I'))) {
 		/* The client has had all its answers; what is left in the
-		 * queue may never be answered. */
+		 * queue may never be answered. A session, or an open
+		 * transaction, goes on with this server all the same. */
 		unlink_streams(r);
 		pool_discard(s, "COPY failed, and its Syncs can not be told "
 		    "apart");

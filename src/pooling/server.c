@@ -297,6 +297,10 @@ static void
 drain_step(struct server *s)
 {
 	end_copy(s);
+	if (pipeline_is_doubtful(&s->pipeline)) {
+		settle(s, false);
+		return;
+	}
 	if (!pipeline_is_settled(&s->pipeline))
 		return;
 	if (s->pipeline.status == 'I') {

@@ -369,6 +369,47 @@ START_TEST(copy_both_ways)
 }
 END_TEST
 
+/* COPY has failed, and nobody can tell which Sync the server has read. A
+ * session keeps its server all the same: its temporary tables, its settings. */
+START_TEST(a_session_keeps_its_server_when_copy_fails)
+{
+	struct peer *s, *a;
+
+	given("pool_mode = session");
+	a = client_in("alice", &s);
+	say(a, "P=copy v from stdin|B|E|S");
+	hear(s, "P=copy v from stdin|B|E|S");
+	say(s, "1|2|G|E=ERROR 22P04 bad data");
+	say(a, "f=no|S");
+	hear(s, "f=no|S");
+	say(s, "Z=I");
+	hear(a, "1|2|G|E=ERROR 22P04 bad data|Z=I");
+	say(a, "Q=select 1");
+	hear(s, "Q=select 1");
+	say(s, "C=SELECT 1|Z=I");
+	hear(a, "C=SELECT 1|Z=I");
+	nobody_dials();
+}
+END_TEST
+
+/* In transaction mode it is closed instead; the client does not notice. */
+START_TEST(a_transaction_does_without_it)
+{
+	struct peer *s, *a;
+
+	given("");
+	a = client_in("alice", &s);
+	say(a, "P=copy v from stdin|B|E|S");
+	hear(s, "P=copy v from stdin|B|E|S");
+	say(s, "1|2|G|E=ERROR 22P04 bad data");
+	say(a, "f=no|S");
+	hear(s, "f=no|S");
+	say(s, "Z=I");
+	hear(a, "1|2|G|E=ERROR 22P04 bad data|Z=I");
+	ck_assert_int_eq(pool_of("alice").sv[SV_ACTIVE], 0);
+}
+END_TEST
+
 START_TEST(a_function_call)
 {
 	struct peer *s, *a;
@@ -499,6 +540,8 @@ SCENARIOS("session",
     statement_mode_refuses_transactions,
     asides_come_at_any_time,
     copy_both_ways,
+    a_session_keeps_its_server_when_copy_fails,
+    a_transaction_does_without_it,
     a_function_call,
     a_server_that_takes_nothing_pauses_its_client,
     a_server_with_unsent_bytes_stays_where_it_is,
