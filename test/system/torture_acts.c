@@ -371,6 +371,9 @@ act_session(struct peer *p)
 	char sql[300];
 	enum fate fate;
 
+	/* As above: the SET of the whole session could be what it hits. */
+	if (p->cancelled)
+		return act_simple(p);
 	snprintf(p->me, sizeof(p->me), "%ssession", p->who);
 	snprintf(sql, sizeof(sql),
 	    "SET torture.me = '%s'; "
