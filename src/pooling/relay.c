@@ -439,26 +439,36 @@ settle(struct relay *r)
 
 /* ---- client to server ---- */
 
+/* COMMIT, END and PREPARE begin with one of three letters, or behind white
+ * space or a comment: nearly every statement is told by its first byte. */
+static inline bool
+may_start_commit(const uint8_t *text, size_t n)
+{
+	uint8_t c = n ? text[0] | 0x20 : 0;
+
+	return c < 'a' || c > 'z' || c == 'c' || c == 'e' || c == 'p';
+}
+
 /* Whether a Query or Parse that starts so may commit a transaction: a server
  * on which such a thing runs is never cancelled for a client that has gone. */
 static void
 peek_commit(struct relay *r, uint8_t type, const uint8_t *body, size_t n)
 {
-	const uint8_t *end_of_name;
+	const uint8_t *text = body, *end_of_name;
 
 	if (type == 'P') {
 		end_of_name = memchr(body, 0, n);
 		if (!end_of_name)
 			return;
-		if (!sql_is_commit(SPAN(end_of_name + 1,
-			(size_t)(body + n - end_of_name - 1))))
-			return;
-		if (body[0])
-			r->named_commit = true;
-		r->may_commit = true;
-	} else if (sql_is_commit(SPAN(body, n))) {
-		r->may_commit = true;
+		text = end_of_name + 1;
+		n -= (size_t)(text - body);
 	}
+	if (LIKELY(!may_start_commit(text, n)) ||
+	    !sql_is_commit(SPAN(text, n)))
+		return;
+	if (type == 'P' && body[0])
+		r->named_commit = true;
+	r->may_commit = true;
 }
 
 /* One message head (and as much of its body as is there). False: stop. */
@@ -875,7 +885,14 @@ sync_params(struct relay *r)
 	if (LIKELY(*r->a.params == s->params) || r->set->replication)
 		return true;
 	if (param_set_same(*r->a.params, s->params)) {
-		s->params = param_set_share(*r->a.params, s->params);
+		/* Both take the one with the lower address: so all clients and
+		 * servers with the same values come to share one set, and the
+		 * comparison above suffices. */
+		if ((uintptr_t)*r->a.params < (uintptr_t)s->params)
+			s->params = param_set_share(*r->a.params, s->params);
+		else
+			*r->a.params = param_set_share(s->params,
+			    *r->a.params);
 		return true;
 	}
 	n = param_diff_sql(s->target->names, *r->a.params, s->params, &sql,
