@@ -98,6 +98,20 @@ bool pipeline_own_sent(struct pipeline *p, uint8_t type);
 enum pipe_verdict pipeline_got(struct pipeline *p, uint8_t type,
     uint8_t status);
 
+/*
+ * What pipeline_got() would say PIPE_FORWARD to without changing a thing: a
+ * row, its description or its end, for a Query of the client. For the frame
+ * loop, which meets little else. An entry of 0 is the client's Query.
+ */
+static inline bool
+pipeline_passes(const struct pipeline *p, uint8_t type)
+{
+	const uint8_t *ring = p->ring ? p->ring : p->inline_ring;
+
+	return (type == 'D' || type == 'T' || type == 'C') && p->count > 0 &&
+	    ring[p->head] == 0 && !p->copy_in && !p->failed && !p->in_doubt;
+}
+
 /* Nothing owed, status I, no COPY under way. */
 bool pipeline_is_idle(const struct pipeline *p);
 /* Nothing owed, no open batch and no COPY; any transaction status. */

@@ -734,6 +734,13 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 		if (UNLIKELY(kind == FRAME_BAD))
 			goto bad;
 		take = f.size < n ? f.size : n;
+		if (LIKELY(pipeline_passes(pl, f.type))) {
+			r->down_forward = true;
+			r->down_skip = f.size - (uint32_t)take;
+			p += take;
+			n -= take;
+			continue;
+		}
 		status = 0;
 		if (UNLIKELY(f.type == 'S'))
 			down_parameter(r, SPAN(p + WIRE_HEAD,

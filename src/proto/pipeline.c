@@ -16,6 +16,8 @@ enum kind {
 	MARK, /* CopyDone or CopyFail: owes nothing itself */
 };
 
+_Static_assert(QUERY == 0, "pipeline_passes() counts on it");
+
 #define OWN 0x80
 #define KIND 0x0f
 #define BIT(kind) (1u << (kind))
