@@ -11,9 +11,12 @@ pooler_core_sources += \
 	include/pooling/server.h src/pooling/server.c \
 	include/pooling/server_login.h src/pooling/server_login.c \
 	include/pooling/pool.h src/pooling/pool.c src/pooling/pool_private.h \
-	src/pooling/pool_admin.c src/pooling/pool_open.c \
+	src/pooling/pool_admin.c src/pooling/pool_move.c \
+	src/pooling/pool_open.c src/pooling/pool_pump.c \
+	src/pooling/pool_release.c \
 	include/pooling/registry.h src/pooling/registry.c \
 	include/pooling/login.h src/pooling/login.c \
 	include/pooling/relay.h src/pooling/relay.c \
-	include/pooling/client.h src/pooling/client.c \
+	include/pooling/client.h src/pooling/client.c src/pooling/client_login.c \
+	src/pooling/client_private.h src/pooling/client_query.c \
 	include/pooling/worker.h src/pooling/worker.c

@@ -1,7 +1,8 @@
 /*
- * What the files of the pool module share: pool.c (queue, acquire, release,
- * moves), pool_open.c (making servers, failures, the timer), pool_admin.c
- * (PAUSE, KILL, figures).
+ * What the files of the pool module share: pool.c (ledger, queue, acquire),
+ * pool_move.c (shelves, servers between workers, what they tell), pool_pump.c
+ * (fetch, open, evict), pool_release.c (a free server), pool_open.c (logins,
+ * failures, the timer), pool_admin.c (PAUSE, KILL, figures).
  *
  * _locked functions want the pool's mutex held; the others take it.
  */
@@ -22,6 +23,35 @@ void ledger_move_locked(struct pool *p, struct server *s,
 void set_inbound_locked(struct pool *p, struct server *s, bool on);
 /* Logged-in servers, whatever they do. */
 int usable_locked(const struct pool *p);
+/* Makes the per worker parts, if they are not there. */
+void pool_need_sides(struct pool *p);
+void shelve_locked(struct pool *p, struct server *s);
+void unshelve_locked(struct pool *p, struct server *s, enum server_state st);
+/* Takes w out of the queue; the run-queue brings it s. */
+void grant_locked(struct pool *p, struct waiter *w, struct server *s,
+    usec_t now);
+/* The worker whose first waiter is the oldest of those that no server is on
+ * its way to; -1 for none. A login counts as one only for who asks whether to
+ * begin another. */
+int neediest_locked(const struct pool *p, int except, bool with_logins);
+
+/* How long a reset or check query may take. */
+#define TEST_US (30 * USEC_PER_SEC)
+
+/* pool_move.c: the list of a worker's servers, and moves between workers. */
+void pool_list_server(struct pool *p, struct server *s);
+void pool_unlist_server(struct pool *p, struct server *s, int worker);
+bool pool_due_for_check(const struct pool *p, const struct server *s,
+    usec_t now);
+void pool_run_check(struct pool *p, struct server *s);
+/* From this worker to s->worker. */
+void pool_send_off(struct pool *p, struct server *s, int from);
+/* Takes an idle server off a shelf for a worker with waiters; the caller posts
+ * it. */
+struct server *fetch_locked(struct pool *p, int to);
+
+/* pool_release.c: when an idle server has to be looked at again. */
+void pool_set_idle_deadline(struct pool *p, struct server *s);
 /* A server has become free: grants, moves, shelves or closes it. */
 void pool_offer(struct server *s);
 

@@ -1,0 +1,356 @@
+/*
+ * A client from its first byte to its welcome: the exchange that login.c
+ * leads, the pool it gets, or the way to the console; and CancelRequests.
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "client_private.h"
+#include "proto/msg.h"
+#include "proto/reply.h"
+
+/* What an unproven client may have sent that is not whole. */
+#define LOGIN_HELD_MAX (AUTH_MSG_MAX + 1)
+
+/* It has proven itself, but the pool never had a server to welcome it from. */
+void
+client_greet_timed_out(struct client *c)
+{
+	struct err e, why;
+
+	err_set(&e, "57P05", "client_login_timeout (server down)");
+	if (pool_last_error(c->pool, &why))
+		err_detail(&e, "the last attempt to connect said: %s", why.msg);
+	else
+		err_detail(&e, "every connection that database \"%s\" may "
+		    "have is taken", c->db->name);
+	client_fatal(c, &e);
+}
+
+/* ---- the welcome ---- */
+
+static void
+send_welcome(struct client *c, struct welcome *w)
+{
+	struct buf b = { 0 };
+	const struct param_names *names = c->home->cfg->param_names;
+	uint32_t pid;
+	size_t i, n = param_names_count(names);
+
+	c->params = param_set_share(w->params,
+	    param_set_fill(c->params, w->params));
+	reply_auth_ok(&b);
+	buf_append(&b, w->bytes, w->n);
+	for (i = 0; i < n; i++)
+		if (param_get(c->params, i))
+			reply_parameter(&b, param_name(names, i),
+			    param_get(c->params, i));
+	memcpy(&pid, c->cancel.key, sizeof(pid));
+	reply_key_data(&b, ntohl(pid), SPAN(c->cancel.key + 4, 4));
+	reply_ready(&b, 'I');
+	client_send(c, &b);
+	welcome_unref(w);
+	pool_count(c->pool, &(struct counters){ .logins = 1 });
+	client_enter_idle(c);
+	/* A client may have sent its first query with its password. */
+	stream_resume(&c->stream);
+	client_input_held(c);
+}
+
+static void
+greet(struct client *c)
+{
+	struct welcome *w = pool_welcome(c->pool);
+	struct server *s;
+	struct err e;
+
+	if (w) {
+		send_welcome(c, w);
+		return;
+	}
+	c->waiter.greet = true;
+	switch (pool_acquire(c->pool, &c->waiter, loop_now(c->home->loop), &s,
+	    &e)) {
+	case ACQUIRE_GOT:
+		pool_release(s);
+		client_fail(c, "XX000", "failed to prepare welcome message");
+		break;
+	case ACQUIRE_QUEUED:
+		break;
+	case ACQUIRE_FAILED:
+		client_fatal(c, &e);
+		break;
+	}
+}
+
+void
+client_welcomed(struct waiter *w)
+{
+	struct client *c = CONTAINER_OF(w, struct client, waiter);
+
+	if (c->state == CL_CLOSED)
+		loop_bury(c->home->loop, &c->bury);
+	else if (c->state == CL_GREET)
+		greet(c);
+}
+
+/* Counts against a limit of its own; false when that is reached. */
+static bool
+take_place(_Atomic int *n, int max)
+{
+	if (atomic_fetch_add(n, 1) < max || max <= 0)
+		return true;
+	atomic_fetch_sub(n, 1);
+	return false;
+}
+
+static bool
+take_places(struct client *c)
+{
+	if (!take_place(&c->db->clients, c->db->max_clients)) {
+		client_fail(c, "53300", "client connections exceeded "
+		    "(max_db_client_connections)");
+		return false;
+	}
+	if (!take_place(&c->user->clients, c->user->max_clients)) {
+		atomic_fetch_sub(&c->db->clients, 1);
+		client_fail(c, "53300", "client connections exceeded "
+		    "(max_user_client_connections)");
+		return false;
+	}
+	return true;
+}
+
+static void
+log_login(const struct client *c)
+{
+	const struct login_result *r = login_result(c->login);
+	char label[CLIENT_LABEL];
+
+	if (!c->home->cfg->log_connections)
+		return;
+	client_label(c, label);
+	log_info("%s login attempt: db=%s user=%s tls=no replication=%s",
+	    label, r->database, r->user, r->replication);
+}
+
+static void
+on_handover(struct mail *m, struct loop *l)
+{
+	struct handover *h = CONTAINER_OF(m, struct handover, mail);
+
+	(void)l;
+	h->hub->console(h->hub->console_arg, h);
+}
+
+void
+handover_free(struct handover *h)
+{
+	free(h->bytes);
+	free(h->user);
+	free(h->application_name);
+	free(h);
+}
+
+/* A console session goes on on the main thread. */
+static void
+hand_over(struct client *c)
+{
+	const struct login_result *r = login_result(c->login);
+	struct handover *h = xcalloc(1, sizeof(*h));
+	struct hub *hub = c->home->hub;
+
+	h->hub = hub;
+	h->mail.fn = on_handover;
+	h->peer = c->peer;
+	addr_of_socket(&h->local, c->stream.fd);
+	h->user = xstrdup(r->user);
+	h->application_name = xstrdup(r->application_name);
+	h->admin = r->admin;
+	h->stats = r->stats;
+	h->id = c->id;
+	h->connect_wall_us = c->connect_wall_us;
+	h->n_bytes = keep_len(&c->held);
+	if (h->n_bytes) {
+		h->bytes = xmalloc(h->n_bytes);
+		memcpy(h->bytes, keep_head(&c->held), h->n_bytes);
+	}
+	h->fd = fcntl(c->stream.fd, F_DUPFD_CLOEXEC, 3);
+	client_let_go(c);
+	client_enter(c, CL_CLOSING);
+	client_finish_close(c);
+	if (h->fd < 0 || !hub->console)
+		handover_free(h);
+	else
+		loop_post(hub->main_loop, &h->mail);
+}
+
+static void
+logged_in(struct client *c)
+{
+	struct client_home *h = c->home;
+	const struct login_result *r = login_result(c->login);
+	struct config *cfg = login_config(c->login);
+	struct pool_key key = {
+		.conf = r->conf,
+		.login_user = r->user,
+		.login_secret = r->secret,
+		.keys = r->has_keys ? &r->keys : NULL,
+	};
+
+	log_login(c);
+	if (r->console) {
+		hand_over(c);
+		return;
+	}
+	c->db = registry_database(h->hub->registry, cfg, r->database);
+	c->user = registry_user(h->hub->registry, cfg, r->user);
+	if (!ensure(c->db)) {
+		client_fail(c, "3D000", "no such database");
+		return;
+	}
+	if (atomic_load(&c->db->disabled)) {
+		struct err e;
+
+		err_set(&e, "57P03", "database \"%s\" is disabled",
+		    c->db->name);
+		client_fatal(c, &e);
+		return;
+	}
+	if (!take_places(c))
+		return;
+	key.db = c->db;
+	client_leave_logins(c);
+	if (login_is_replication(r))
+		c->pool = registry_walsender_pool(h->hub->registry, cfg, &key,
+		    &(struct pool_walsender){
+			.replication = strcmp(r->replication, "logical") ?
+			    "yes" : "database",
+			.options = r->options,
+			.params = r->params });
+	else
+		c->pool = registry_pool(h->hub->registry, cfg, &key);
+	TAILQ_INSERT_TAIL(&h->clients, c, link);
+	atomic_fetch_add(&c->pool->n_clients, 1);
+	c->counted = login_is_counted(c->login);
+	c->params = param_set_ref(r->params);
+	login_free(c->login);
+	c->login = NULL;
+	client_refresh(c, h->cfg);
+	cancel_key_add(h->hub->keys, &c->cancel, h->loop, c->cancel.called);
+	client_enter(c, CL_GREET);
+	greet(c);
+}
+
+/* ---- cancel requests ---- */
+
+/* On the way of somebody else's request: it has been dealt with. */
+static void
+on_call_over(struct cancel_call *call)
+{
+	struct client *c = call->owner;
+
+	c->call = NULL;
+	free(call);
+	if (c->state == CL_CLOSED)
+		loop_bury(c->home->loop, &c->bury);
+	else
+		client_close(c, NULL);
+}
+
+static void
+begin_cancel(struct client *c)
+{
+	struct span key = login_cancel_key(c->login);
+	struct cancel_call *call = xcalloc(1, sizeof(*call));
+
+	memcpy(call->key, key.p, sizeof(call->key));
+	call->reply_to = c->home->loop;
+	call->over = on_call_over;
+	call->owner = c;
+	c->call = call;
+	client_leave_logins(c);
+	client_enter(c, CL_CANCEL);
+	timer_clear(&c->timer);
+	stream_pause(&c->stream);
+	cancel_call(c->home->hub->keys, call);
+}
+
+/* ---- reading ---- */
+
+void
+client_login_readable(struct client *c)
+{
+	struct loop *l = c->home->loop;
+	uint8_t *p = loop_lease(l);
+	enum login_step step = LOGIN_MORE;
+	struct buf out = { 0 };
+	struct err e;
+	size_t used;
+	ssize_t n;
+
+	/* Byte for byte strangers could make us copy: bounded by the cap. */
+	n = stream_read(&c->stream, p, LOOP_RBUF_FRONT);
+	if (n > 0)
+		client_keep(c, p, (size_t)n);
+	loop_unlease(l);
+	if (c->state != CL_STARTUP && c->state != CL_LOGIN)
+		return;
+	if (n < 0) {
+		if (c->state == CL_STARTUP && !keep_len(&c->held)) {
+			atomic_fetch_add(&c->home->hub->probes, 1);
+			client_close(c, NULL);
+		} else {
+			client_close(c, "client unexpected eof");
+		}
+		return;
+	}
+	err_clear(&e);
+	if (keep_len(&c->held))
+		step = login_feed(c->login,
+		    SPAN(keep_head(&c->held), keep_len(&c->held)), &used, &out,
+		    &e);
+	else
+		used = 0;
+	keep_consume(loop_keeps(l), &c->held, used);
+	if (c->state == CL_STARTUP && login_has_started(c->login))
+		client_enter(c, CL_LOGIN);
+	client_send(c, &out);
+	switch (step) {
+	case LOGIN_MORE:
+		if (keep_len(&c->held) > LOGIN_HELD_MAX)
+			client_close(c, "bad packet");
+		break;
+	case LOGIN_PROVEN:
+		logged_in(c);
+		break;
+	case LOGIN_CANCEL:
+		begin_cancel(c);
+		break;
+	case LOGIN_FAILED:
+		client_fatal(c, &e);
+		break;
+	case LOGIN_CLOSE:
+		client_close(c, "bad packet");
+		break;
+	}
+}
+
+/* It waits for the welcome: whatever it sends is kept, its end is noticed. */
+void
+client_greet_readable(struct client *c)
+{
+	uint8_t *p = loop_lease(c->home->loop);
+	ssize_t n = stream_read(&c->stream, p, LOOP_RBUF_FRONT);
+
+	if (n > 0)
+		client_keep(c, p, (size_t)n);
+	loop_unlease(c->home->loop);
+	if (n < 0)
+		client_close(c, "client unexpected eof");
+	else if (keep_len(&c->held) >= WAITING_MAX)
+		stream_pause(&c->stream);
+}

@@ -1,0 +1,51 @@
+/*
+ * What the files of the client module share: client.c (states, clocks, birth
+ * and end), client_login.c (first byte to welcome), client_query.c (requests,
+ * with and without a server). Thread: the client's worker.
+ */
+#ifndef CLIENT_PRIVATE_H
+#define CLIENT_PRIVATE_H
+
+#include "pooling/client.h"
+
+/* What a queueing client may send before it is no longer read. */
+#define WAITING_MAX (64 * 1024)
+
+/* client.c */
+extern const struct stream_ops client_stream_ops;
+/* The only writer of the state; false for an illegal move. */
+bool client_enter(struct client *c, enum client_state st);
+void client_enter_idle(struct client *c);
+/* Sends, and frees, what is in b. */
+void client_send(struct client *c, struct buf *b);
+/* What is unsent is sent first. reason NULL: no log line. */
+void client_close(struct client *c, const char *reason);
+/* Takes it out of everything, so that only its socket is left... */
+void client_let_go(struct client *c);
+/* ... and that too. */
+void client_finish_close(struct client *c);
+/* Tell it why, FATAL, and close. */
+void client_fatal(struct client *c, const struct err *e);
+void client_fail(struct client *c, const char *sqlstate, const char *text);
+void client_bad_header(struct client *c, struct span bytes);
+/* It counts as one that has not logged in no more. */
+void client_leave_logins(struct client *c);
+void client_set_waiting_timer(struct client *c);
+
+/* client_login.c */
+void client_login_readable(struct client *c);
+void client_greet_readable(struct client *c);
+void client_greet_timed_out(struct client *c);
+void client_welcomed(struct waiter *w);
+
+/* client_query.c */
+void client_idle_readable(struct client *c);
+void client_waiting_readable(struct client *c);
+/* Keeps bytes for later; goes on with what is kept. */
+void client_keep(struct client *c, const uint8_t *p, size_t n);
+void client_input_held(struct client *c);
+void client_granted(struct waiter *w, struct server *s);
+void client_wait_failed(struct waiter *w, const struct err *e);
+void client_called(struct cancel_entry *e, struct cancel_call *call);
+
+#endif
