@@ -56,7 +56,8 @@ struct pool *registry_walsender_pool(struct registry *r,
     const struct pool_walsender *w);
 /* The client has gone. */
 void registry_drop_walsender(struct registry *r, struct pool *p);
-/* The pool, with a reference; made if need be. */
+/* The pool, with a reference; made if need be. NULL when a RELOAD has taken
+ * the database away meanwhile, or given it another forced user. */
 struct pool *registry_pool(struct registry *r, const struct config *cfg,
     const struct pool_key *k);
 

@@ -63,7 +63,7 @@ struct param_set *param_set_share(struct param_set *a, struct param_set *b);
 /*
  * Writes the SQL that brings a server with `have` to `want` at the end of sql:
  * "SET name='v';SET ...". Only values known on both sides that differ
- * (without case) are set. Values are quoted as literals (E'' when they hold a
+ * are set (without case where a value is a word: the first four). Values are quoted as literals (E'' when they hold a
  * backslash); list-valued search_path is parsed and quoted element by element.
  * Returns the number of SETs, or -1 with an error for a value past
  * PARAM_VALUE_MAX, holding an unbalanced list, or with a backslash and bytes

@@ -188,6 +188,23 @@ hand_over(struct client *c)
 		loop_post(hub->main_loop, &h->mail);
 }
 
+static struct pool *
+find_pool(struct client *c, const struct config *cfg,
+    const struct login_result *r, const struct pool_key *key)
+{
+	struct registry *registry = c->home->hub->registry;
+	struct pool_walsender w = {
+		.replication = strcmp(r->replication, "logical") == 0 ?
+		    "database" : "yes",
+		.options = r->options,
+		.params = r->params,
+	};
+
+	if (login_is_replication(r))
+		return registry_walsender_pool(registry, cfg, key, &w);
+	return registry_pool(registry, cfg, key);
+}
+
 static void
 logged_in(struct client *c)
 {
@@ -223,16 +240,14 @@ logged_in(struct client *c)
 	if (!take_places(c))
 		return;
 	key.db = c->db;
+	c->pool = find_pool(c, cfg, r, &key);
+	if (!c->pool) {
+		atomic_fetch_sub(&c->db->clients, 1);
+		atomic_fetch_sub(&c->user->clients, 1);
+		client_fail(c, "57P01", "database removed");
+		return;
+	}
 	client_leave_logins(c);
-	if (login_is_replication(r))
-		c->pool = registry_walsender_pool(h->hub->registry, cfg, &key,
-		    &(struct pool_walsender){
-			.replication = strcmp(r->replication, "logical") ?
-			    "yes" : "database",
-			.options = r->options,
-			.params = r->params });
-	else
-		c->pool = registry_pool(h->hub->registry, cfg, &key);
 	TAILQ_INSERT_TAIL(&h->clients, c, link);
 	atomic_fetch_add(&c->pool->n_clients, 1);
 	c->counted = login_is_counted(c->login);

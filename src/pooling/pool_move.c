@@ -92,8 +92,11 @@ on_fetched(struct mail *m, struct loop *l)
 		return;
 	}
 	s->worker = from;
+	/* It may be gone at once, and with it the last reference. */
+	pool_ref(p);
 	server_retire(s, s->close_reason ? s->close_reason : "evicted");
 	pool_pump(p);
+	pool_unref(p);
 }
 
 void
@@ -178,6 +181,7 @@ on_enter(struct server *s, enum server_state st)
 static void
 on_settled(struct server *s, bool ok)
 {
+	struct pool *p = s->pool;
 	bool reset = s->testing_reset;
 
 	s->testing_reset = false;
@@ -185,6 +189,7 @@ on_settled(struct server *s, bool ok)
 		pool_release(s);
 		return;
 	}
+	pool_ref(p);
 	if (s->cancel_dirty)
 		server_retire(s, "a cancel request did not end cleanly");
 	else if (s->state == SV_DRAINING)
@@ -193,6 +198,9 @@ on_settled(struct server *s, bool ok)
 		server_retire(s, "reset query failed");
 	else
 		server_retire(s, "test query failed");
+	/* Who counted on it is served otherwise, now and not at its end. */
+	pool_pump(p);
+	pool_unref(p);
 }
 
 static void

@@ -117,8 +117,10 @@ pool_ready(struct server *s)
 	fault_unref(old);
 	welcome_unref(spare);
 	deliver(p, &greeters);
+	pool_ref(p);
 	pool_offer(s);
 	pool_pump(p);
+	pool_unref(p);
 }
 
 /* ---- failure ---- */

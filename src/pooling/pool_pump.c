@@ -206,6 +206,7 @@ pool_pump(struct pool *p)
 				pool_unlock(p);
 				pool_wake_claims(&p->db->servers);
 				pool_wake_claims(&p->user->servers);
+				pool_schedule(p);
 				return;
 			}
 			if (to < 0)

@@ -20,7 +20,7 @@ view_offer_locked(struct pool *p, const struct server *s, usec_t now,
 				      s->ever_used && p->set->lifetime_us == 0;
 	o->over = quota_is_over(&p->db->servers) ||
 	    quota_is_over(&p->user->servers);
-	o->total = p->total;
+	o->total = p->total - p->count[SV_CLOSING];
 	o->size = p->set->size;
 	o->reserve = p->set->reserve;
 	o->hungry_us = quota_hungry(&p->db->servers, &p->by_db);

@@ -16,6 +16,7 @@ struct registry {
 	struct map *users;
 	struct map *pools; /* by "database\0user" */
 	struct pool_settings *settings; /* all there ever were */
+	struct config *cfg; /* the newest; NULL before the first */
 	_Atomic bool paused; /* PAUSE without a name */
 	int next_home;
 };
@@ -88,6 +89,7 @@ registry_free(struct registry *r)
 	map_each(r->pools, free_pool, NULL);
 	map_each(r->databases, free_database, NULL);
 	map_each(r->users, free_user, NULL);
+	config_unref(r->cfg);
 	while (r->settings) {
 		struct pool_settings *set = r->settings;
 
@@ -369,6 +371,36 @@ pool_name(const char *db, const char *user, char *buf, size_t cap)
 	return SPAN(buf, n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1);
 }
 
+/* RELOAD makes the registry's snapshot the one that counts. The mutex is held
+ * for what is read of it. */
+static void
+take_snapshot(struct registry *r, const struct config *cfg)
+{
+	struct config *old;
+
+	pthread_mutex_lock(&r->mu);
+	old = r->cfg;
+	r->cfg = config_ref((struct config *)(uintptr_t)cfg);
+	pthread_mutex_unlock(&r->mu);
+	config_unref(old);
+}
+
+/* A login may have begun before a RELOAD: what the newest snapshot says of its
+ * database counts. NULL when it has it no more, or with another user. */
+static const struct database_conf *
+current_conf(const struct registry *r, const struct config **cfg,
+    const struct pool_key *k)
+{
+	const struct database_conf *conf;
+	bool automatic;
+
+	if (!r->cfg)
+		return k->conf;
+	*cfg = r->cfg;
+	conf = conf_of(r->cfg, k->db->name, &automatic);
+	return conf && strcmp(conf->user, k->conf->user) == 0 ? conf : NULL;
+}
+
 struct pool *
 registry_pool(struct registry *r, const struct config *cfg,
     const struct pool_key *k)
@@ -378,26 +410,28 @@ registry_pool(struct registry *r, const struct config *cfg,
 	struct user *user = registry_user(r, cfg, user_name);
 	char buf[512];
 	struct span key = pool_name(k->db->name, user_name, buf, sizeof(buf));
+	const struct database_conf *conf;
 	struct pool *p;
 
 	pthread_mutex_lock(&r->mu);
-	p = map_get(r->pools, key);
-	if (!p) {
+	conf = current_conf(r, &cfg, k);
+	p = conf ? map_get(r->pools, key) : NULL;
+	if (conf && !p) {
 		p = pool_new(r->hub, k->db, user, user_name,
 		    r->next_home++ % r->hub->n_workers);
 		p->paused = atomic_load(&r->paused) ||
 		    atomic_load(&k->db->paused);
 		pool_configure(p, share_settings(r,
-		    make_settings(cfg, k->conf, user_name)),
-		    make_target(r, cfg, k->conf, k->db->name, user_name,
+		    make_settings(cfg, conf, user_name)),
+		    make_target(r, cfg, conf, k->db->name, user_name,
 			k->login_secret, k->keys));
 		map_put(r->pools, key, p);
 		TAILQ_INSERT_TAIL(&k->db->pools, p, link);
-	} else {
-		if (k->keys && !k->conf->user[0])
-			pool_set_keys(p, k->keys);
+	} else if (p && k->keys && !conf->user[0]) {
+		pool_set_keys(p, k->keys);
 	}
-	pool_ref(p);
+	if (p)
+		pool_ref(p);
 	pthread_mutex_unlock(&r->mu);
 	return p;
 }
@@ -416,7 +450,8 @@ registry_prewarm(struct registry *r, const struct config *cfg)
 			continue;
 		k.db = registry_database(r, cfg, conf->name);
 		p = registry_pool(r, cfg, &k);
-		pool_pump(p);
+		if (p)
+			pool_pump(p);
 		pool_unref(p);
 	}
 }
@@ -457,13 +492,21 @@ registry_walsender_pool(struct registry *r, const struct config *cfg,
 	const char *user_name = k->conf->user[0] ? k->conf->user :
 						   k->login_user;
 	struct user *user = registry_user(r, cfg, user_name);
-	struct pool_settings *set = make_settings(cfg, k->conf, user_name);
-	struct server_target *t = make_target(r, cfg, k->conf, k->db->name,
-	    user_name, k->login_secret, k->keys);
+	const struct database_conf *conf;
+	struct pool_settings *set;
+	struct server_target *t;
 	struct pool *p;
 	char buf[512];
 
-	t = walsender_target(t, w);
+	pthread_mutex_lock(&r->mu);
+	conf = current_conf(r, &cfg, k);
+	if (!conf) {
+		pthread_mutex_unlock(&r->mu);
+		return NULL;
+	}
+	set = make_settings(cfg, conf, user_name);
+	t = walsender_target(make_target(r, cfg, conf, k->db->name, user_name,
+	    k->login_secret, k->keys), w);
 	free(set->check_query);
 	set->check_query = NULL;
 	set->reset_query[0] = '\0';
@@ -474,7 +517,6 @@ registry_walsender_pool(struct registry *r, const struct config *cfg,
 	set->min_size = set->reserve = 0;
 	set->lifetime_us = 0;
 	set->idle_timeout_us = 0;
-	pthread_mutex_lock(&r->mu);
 	p = pool_new(r->hub, k->db, user, user_name,
 	    r->next_home++ % r->hub->n_workers);
 	p->paused = atomic_load(&r->paused) || atomic_load(&k->db->paused);
@@ -708,6 +750,7 @@ registry_apply(struct registry *r, const struct config *cfg)
 {
 	struct apply a = { r, cfg };
 
+	take_snapshot(r, cfg);
 	registry_each_database(r, apply_database, &a);
 	registry_each_user(r, apply_user, &a);
 	registry_each_pool(r, apply_pool, &a);

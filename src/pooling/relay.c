@@ -10,6 +10,10 @@
 #include "proto/reply.h"
 #include "proto/wire.h"
 
+/* Cancel requests under way at one server. */
+#define MAX_CANCELS 2
+/* How long the replay of settings may take. */
+#define SYNC_US (15 * USEC_PER_SEC)
 /* How many free relays a worker holds on to. */
 #define SPARE_MAX 1024
 
@@ -33,6 +37,7 @@ struct relay {
 	usec_t request_us;
 	usec_t idle_us; /* since when it idles in a transaction */
 	usec_t gone_us; /* client_eof since */
+	usec_t sync_us; /* our SET runs since */
 	struct timer timer;
 	struct task task; /* brings over() */
 	enum relay_end end;
@@ -232,15 +237,21 @@ server_nonsense(struct relay *r, const char *reason)
 }
 
 static void
+client_refused(struct relay *r, const struct err *e)
+{
+	if (r->over)
+		return;
+	leave_server(r, true);
+	end(r, RELAY_FAILED, e, "client error");
+}
+
+static void
 client_error(struct relay *r, const char *sqlstate, const char *text)
 {
 	struct err e;
 
-	if (r->over)
-		return;
 	err_set(&e, sqlstate, "%s", text);
-	leave_server(r, true);
-	end(r, RELAY_FAILED, &e, text);
+	client_refused(r, &e);
 }
 
 static void
@@ -248,11 +259,8 @@ client_bad_header(struct relay *r, struct span bytes)
 {
 	struct err e;
 
-	if (r->over)
-		return;
 	msg_bad_header(bytes, &e);
-	leave_server(r, true);
-	end(r, RELAY_FAILED, &e, "bad packet header");
+	client_refused(r, &e);
 }
 
 /* ---- clocks ---- */
@@ -273,6 +281,7 @@ set_timer(struct relay *r)
 
 	if (r->over)
 		return;
+	at = earlier(at, r->sync_us, SYNC_US);
 	at = earlier(at, r->query_us, set->query_timeout_us);
 	at = earlier(at, r->idle_us, set->idle_transaction_timeout_us);
 	at = earlier(at, r->xact_us, set->transaction_timeout_us);
@@ -292,6 +301,17 @@ is_over(usec_t since, usec_t after, usec_t now)
 }
 
 static void
+sync_timed_out(struct relay *r)
+{
+	struct err e;
+
+	err_set(&e, "08006", "server conn crashed?");
+	err_detail(&e, "the server did not answer for %lld s when settings of "
+	    "this client were replayed", (long long)(SYNC_US / USEC_PER_SEC));
+	server_failed(r, &e, "var change failed");
+}
+
+static void
 on_timer(struct timer *t)
 {
 	struct relay *r = CONTAINER_OF(t, struct relay, timer);
@@ -300,7 +320,9 @@ on_timer(struct timer *t)
 
 	if (r->over)
 		return;
-	if (is_over(r->query_us, set->query_timeout_us, now))
+	if (is_over(r->sync_us, SYNC_US, now))
+		sync_timed_out(r);
+	else if (is_over(r->query_us, set->query_timeout_us, now))
 		client_error(r, "57014", "query timeout");
 	else if (is_over(r->idle_us, set->idle_transaction_timeout_us, now))
 		client_error(r, "25P03", "idle transaction timeout");
@@ -474,27 +496,21 @@ peek_commit(struct relay *r, uint8_t type, const uint8_t *body, size_t n)
 /* One message head (and as much of its body as is there). False: stop. */
 static bool
 up_message(struct relay *r, const struct frame_info *f, const uint8_t *body,
-    size_t n)
+    size_t n, struct err *e)
 {
 	struct server *s = server_of(r);
 
-	if (UNLIKELY(!frontend_type_is_known(f->type))) {
-		client_error(r, "08P01", "unknown pkt");
-		return false;
-	}
+	if (UNLIKELY(!frontend_type_is_known(f->type)))
+		return err_set(e, "08P01", "unknown pkt");
 	if (f->type == 'Q' || f->type == 'P') {
-		if (UNLIKELY(f->type == 'Q' && r->a.no_query)) {
-			client_error(r, "0A000", "PQexec disallowed");
-			return false;
-		}
+		if (UNLIKELY(f->type == 'Q' && r->a.no_query))
+			return err_set(e, "0A000", "PQexec disallowed");
 		peek_commit(r, f->type, body, n < RELAY_PEEK ? n : RELAY_PEEK);
 	} else if (f->type == 'E' && r->named_commit) {
 		r->may_commit = true;
 	}
-	if (UNLIKELY(!pipeline_sent(&s->pipeline, f->type))) {
-		client_error(r, "54000", "too many messages in one pipeline");
-		return false;
-	}
+	if (UNLIKELY(!pipeline_sent(&s->pipeline, f->type)))
+		return err_set(e, "54000", "too many messages in one pipeline");
 	if (!r->query_us)
 		begin_query(r);
 	return true;
@@ -518,6 +534,7 @@ feed_up(struct relay *r, const uint8_t *p, size_t n)
 {
 	const uint8_t *from = p;
 	struct frame_info f;
+	struct err e;
 	enum frame kind;
 	size_t take;
 
@@ -544,8 +561,12 @@ feed_up(struct relay *r, const uint8_t *p, size_t n)
 		    (kind == FRAME_PART && relay_wants_more(f.type, n)))
 			break;
 		take = f.size < n ? f.size : n;
-		if (!up_message(r, &f, p + WIRE_HEAD, take - WIRE_HEAD))
+		if (!up_message(r, &f, p + WIRE_HEAD, take - WIRE_HEAD, &e)) {
+			/* What is booked as sent has to be sent. */
+			up_write(r, from, p);
+			client_refused(r, &e);
 			return 0;
+		}
 		r->up_skip = f.size - (uint32_t)take;
 		p += take;
 		n -= take;
@@ -779,7 +800,8 @@ server_ended(struct relay *r)
 
 	s->eof = true;
 	stream_pause(&s->stream);
-	if (r->server_fatal) {
+	/* While our SET ran, its last words were swallowed with the answer. */
+	if (r->server_fatal && !r->syncing) {
 		server_failed(r, NULL, "server conn crashed?");
 		return;
 	}
@@ -860,6 +882,7 @@ synced(struct relay *r)
 	if (!pipeline_is_settled(&s->pipeline))
 		return;
 	r->syncing = false;
+	r->sync_us = 0;
 	if (s->pipeline.own_error) {
 		err_set(&e, "22023", "invalid server parameter");
 		err_detail(&e, "the server refused a setting of this client "
@@ -921,6 +944,8 @@ sync_params(struct relay *r)
 	buf_free(&sql);
 	buf_free(&msg);
 	r->syncing = true;
+	r->sync_us = loop_now(r->a.loop);
+	set_timer(r);
 	return false;
 }
 
@@ -936,6 +961,9 @@ relay_start(struct relay_pool *rp, const struct relay_args *a,
 
 	r->a = *a;
 	r->set = a->pool->set;
+	/* The rest of a message that nobody asked for is nobody's. */
+	r->down_skip = s->skip;
+	s->skip = 0;
 	r->timed = r->set->query_timeout_us ||
 	    r->set->idle_transaction_timeout_us ||
 	    r->set->transaction_timeout_us;
@@ -994,6 +1022,9 @@ relay_cancel(struct relay *r, void (*done)(void *arg), void *arg)
 		done(arg);
 	} else if (r->syncing) {
 		r->cancel_wanted = true;
+		done(arg);
+	} else if (s->cancels >= MAX_CANCELS) {
+		/* One more adds nothing to those that are on their way. */
 		done(arg);
 	} else {
 		server_cancel(s, done, arg);

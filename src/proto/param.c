@@ -17,6 +17,7 @@ static const char *const fixed_names[] = {
 	"standard_conforming_strings", "application_name",
 };
 #define CLIENT_ENCODING 1 /* index of it above */
+#define APPLICATION_NAME 4
 
 static bool
 names_add(struct param_names *n, const char *name, struct err *e)
@@ -443,6 +444,14 @@ put_set(struct buf *sql, const char *name, const char *value,
 	return true;
 }
 
+/* The values of the first four are words; all others may tell "Tenant" from
+ * "tenant". */
+static bool
+same_value(size_t index, const char *a, const char *b)
+{
+	return index < APPLICATION_NAME ? strcasecmp(a, b) == 0 : strcmp(a, b) == 0;
+}
+
 int
 param_diff_sql(const struct param_names *names, const struct param_set *want,
     const struct param_set *have, struct buf *sql, struct err *e)
@@ -459,7 +468,7 @@ param_diff_sql(const struct param_names *names, const struct param_set *want,
 		const char *w = param_get(want, i);
 		const char *h = param_get(have, i);
 
-		if (w == NULL || h == NULL || strcasecmp(w, h) == 0)
+		if (w == NULL || h == NULL || same_value(i, w, h))
 			continue;
 		if (!put_set(sql, names->names[i], w, encoding, e)) {
 			sql->end = sql->start + before;

@@ -410,6 +410,40 @@ START_TEST(a_transaction_does_without_it)
 }
 END_TEST
 
+/* What was booked as sent is sent, also when what follows it is refused. */
+START_TEST(what_precedes_a_wrong_message_reaches_the_server)
+{
+	struct peer *s, *a;
+
+	given("");
+	a = client_in("alice", &s);
+	mutter(a, "Q=commit");
+	say_bytes(a, "z\0\0\0\4", 5);
+	hear(s, "Q=commit");
+	hear(a, "E=FATAL 08P01 unknown pkt|BYE");
+	say(s, "C=COMMIT|Z=I");
+	ck_assert_int_eq(pool_of("alice").sv[SV_IDLE], 1);
+}
+END_TEST
+
+/* An idle server has said half a notice when a client gets it: the other half
+ * is not the client's, and not the start of a message. */
+START_TEST(half_a_notice_does_not_reach_the_next_client)
+{
+	struct peer *s, *a;
+	const char *notice = "N=NOTICE 00000 DDDDDDDDDDDDDDDDDDDDDDDDDDDDDDDD";
+
+	given("");
+	a = client_in("alice", &s);
+	say_part(s, notice, 30);
+	say(a, "Q=select 1");
+	hear(s, "Q=select 1");
+	say_rest(s, notice, 30);
+	say(s, "T|D=1|C=SELECT 1|Z=I");
+	hear(a, "T|D=1|C=SELECT 1|Z=I");
+}
+END_TEST
+
 START_TEST(a_function_call)
 {
 	struct peer *s, *a;
@@ -540,6 +574,8 @@ SCENARIOS("session",
     statement_mode_refuses_transactions,
     asides_come_at_any_time,
     copy_both_ways,
+    what_precedes_a_wrong_message_reaches_the_server,
+    half_a_notice_does_not_reach_the_next_client,
     a_session_keeps_its_server_when_copy_fails,
     a_transaction_does_without_it,
     a_function_call,

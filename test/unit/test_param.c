@@ -130,6 +130,8 @@ static const struct {
 	{ "TimeZone", "UTC", "utc", "" },
 	{ "TimeZone", NULL, "UTC", "" },
 	{ "TimeZone", "UTC", NULL, "" },
+	{ "application_name", "App", "app", "SET application_name='app';" },
+	{ "search_path", "\"Tenant\"", "tenant", "SET search_path='tenant';" },
 	{ "application_name", "a", "", "SET application_name='';" },
 	{ "application_name", "", "it's", "SET application_name='it''s';" },
 	{ "application_name", "", "\\'", "SET application_name=E'\\\\''';" },
