@@ -62,13 +62,14 @@ struct param_set *param_set_share(struct param_set *a, struct param_set *b);
 
 /*
  * Writes the SQL that brings a server with `have` to `want` at the end of sql:
- * "SET name='v';SET ...". Only values known on both sides that differ
- * are set (without case where a value is a word: the first four). Values are quoted as literals (E'' when they hold a
- * backslash); list-valued search_path is parsed and quoted element by element.
- * Returns the number of SETs, or -1 with an error for a value past
- * PARAM_VALUE_MAX, holding an unbalanced list, or with a backslash and bytes
- * above 127 in an encoding where such bytes can be half a character (SJIS,
- * BIG5, GBK and the like). On error nothing is written.
+ * "SET name='v';SET ...". Only values known on both sides that differ are set
+ * (without case where a value is a word: the first four). Values are quoted as
+ * literals (E'' when they hold a backslash); list-valued search_path is parsed
+ * and quoted element by element. Returns the number of SETs, or -1 with an
+ * error for a value past PARAM_VALUE_MAX, one holding an unbalanced list, or
+ * one with a backslash and bytes above 127 in an encoding where such bytes can
+ * be half a character (SJIS, BIG5, GBK and the like). On error nothing is
+ * written.
  */
 int param_diff_sql(const struct param_names *names,
     const struct param_set *want, const struct param_set *have,
