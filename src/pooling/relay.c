@@ -27,6 +27,7 @@ struct relay {
 	bool down_forward; /* ... and whether its bytes go to the client */
 	bool syncing; /* our SET runs; the client's bytes are held */
 	bool cancel_wanted; /* a cancel came meanwhile */
+	bool block; /* statement mode: the server is in a transaction block */
 	bool may_commit; /* something that may commit has been sent */
 	bool named_commit; /* a named statement that commits exists */
 	bool server_fatal; /* its ErrorResponse was FATAL or worse */
@@ -401,17 +402,6 @@ balance(struct relay *r)
 		set_timer(r);
 }
 
-static void
-statement_mode_check(struct relay *r)
-{
-	struct server *s = server_of(r);
-
-	if (r->set->mode == POOL_STATEMENT && s->pipeline.status != 'I' &&
-	    pipeline_is_settled(&s->pipeline))
-		client_error(r, "0A000", "transaction blocks not allowed in "
-		    "statement pooling mode");
-}
-
 /* After a batch either way: is anybody done? */
 static void
 settle(struct relay *r)
@@ -421,6 +411,11 @@ settle(struct relay *r)
 
 	if (r->over)
 		return;
+	if (UNLIKELY(r->block)) {
+		client_error(r, "0A000", "transaction blocks not allowed in "
+		    "statement pooling mode");
+		return;
+	}
 	if (UNLIKELY(pipeline_is_doubtful(p)) && !r->up_skip &&
 	    (r->gone_us ||
 		(r->set->mode != POOL_SESSION && p->status == 'I'))) {
@@ -454,9 +449,7 @@ settle(struct relay *r)
 		finish(r, RELAY_DONE, NULL);
 		return;
 	}
-	statement_mode_check(r);
-	if (!r->over)
-		balance(r);
+	balance(r);
 }
 
 /* ---- client to server ---- */
@@ -775,6 +768,14 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 		v = pipeline_got(pl, f.type, status);
 		if (UNLIKELY(v == PIPE_BAD))
 			goto bad;
+		/* An open transaction in statement mode: our error comes in
+		 * place of this ReadyForQuery, so that the client takes it for
+		 * the answer, and not for something said while it was idle. */
+		if (UNLIKELY(f.type == 'Z' && status != 'I' &&
+			r->set->mode == POOL_STATEMENT)) {
+			v = PIPE_SWALLOW;
+			r->block = true;
+		}
 		if (UNLIKELY(v == PIPE_SWALLOW)) {
 			down_write(r, from, p);
 			from = p + take;

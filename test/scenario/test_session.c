@@ -286,12 +286,22 @@ START_TEST(statement_mode_refuses_transactions)
 	say(a, "Q=begin");
 	hear(s, "Q=begin");
 	say(s, "C=BEGIN|Z=T");
-	hear(a, "C=BEGIN|Z=T|E=FATAL 0A000 transaction blocks not allowed in "
+	/* In place of ReadyForQuery: so it is the answer to BEGIN. */
+	hear(a, "C=BEGIN|E=FATAL 0A000 transaction blocks not allowed in "
 	    "statement pooling mode|EOF");
 	hear(s, "Q=ROLLBACK");
 	say(s, "C=ROLLBACK|Z=I");
 	b = client_in("alice", NULL);
 	one_query(b, s);
+	/* Also when what follows would end it. */
+	mutter(b, "Q=begin");
+	say(b, "Q=commit");
+	hear(s, "Q=begin|Q=commit");
+	say(s, "C=BEGIN|Z=T");
+	hear(b, "C=BEGIN|E=FATAL 0A000 transaction blocks not allowed in "
+	    "statement pooling mode|EOF");
+	say(s, "C=COMMIT|Z=I");
+	ck_assert_int_eq(pool_of("alice").sv[SV_IDLE], 1);
 }
 END_TEST
 
