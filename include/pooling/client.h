@@ -53,6 +53,7 @@ struct client_home {
 	struct relay_pool *relays;
 	struct client_list clients; /* logged in */
 	struct client_list logins; /* not yet, oldest first */
+	int n_logins;
 	_Atomic int load; /* connections of any kind */
 };
 

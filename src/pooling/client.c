@@ -122,6 +122,7 @@ client_leave_logins(struct client *c)
 		return;
 	c->login_listed = false;
 	TAILQ_REMOVE(&c->home->logins, c, link);
+	c->home->n_logins--;
 	atomic_fetch_sub(&c->home->hub->logins, 1);
 }
 
@@ -472,24 +473,31 @@ const struct stream_ops client_stream_ops = {
 
 /* ---- birth ---- */
 
-/* Too many that have not logged in: the oldest that has said nothing goes. */
+/*
+ * Too many that have not logged in: the oldest that has said nothing goes, never
+ * the newcomer itself. Each worker looks among its own. One that has nobody
+ * else who is silent leaves those in peace who are proving themselves, unless
+ * they are more than its share; so the limit may be passed by a few while the
+ * others catch up.
+ */
 static void
-bound_logins(struct client_home *h)
+bound_logins(struct client_home *h, const struct client *newcomer)
 {
-	struct client *c;
 	static struct log_limit limit;
+	struct client *c;
 
 	if (atomic_load(&h->hub->logins) <= h->cfg->max_login_conn)
 		return;
-	TAILQ_FOREACH(c, &h->logins, link)
-		if (c->state == CL_STARTUP)
-			break;
-	if (!c)
-		c = TAILQ_FIRST(&h->logins);
 	log_limited(&limit, 10 * USEC_PER_SEC, LVL_WARNING,
 	    "more than %d connections have not logged in (max_login_conn): "
 	    "dropping the oldest", h->cfg->max_login_conn);
-	if (c)
+	TAILQ_FOREACH(c, &h->logins, link)
+		if (c->state == CL_STARTUP)
+			break;
+	if (c == newcomer &&
+	    h->n_logins > h->cfg->max_login_conn / h->hub->n_workers)
+		c = TAILQ_FIRST(&h->logins);
+	if (c && c != newcomer)
 		client_close(c, NULL);
 }
 
@@ -531,6 +539,7 @@ client_new(struct client_home *h, int fd, const struct addr *peer,
 		    c->connect_us + h->cfg->client_login_timeout_us);
 	c->login_listed = true;
 	TAILQ_INSERT_TAIL(&h->logins, c, link);
+	h->n_logins++;
 	atomic_fetch_add(&h->hub->logins, 1);
-	bound_logins(h);
+	bound_logins(h, c);
 }
