@@ -166,11 +166,9 @@ struct pool {
 	/* the ledger */
 	int count[SV_STATES];
 	int total; /* all that count against the bounds */
-	int opening; /* decided, server not made yet */
 	int n_waiting;
 	bool claims; /* it has left a claim with a quota */
 	_Atomic int n_clients;
-	_Atomic int n_cancels;
 	struct waiter_list waiters;
 	struct pool_side *side; /* one per worker; NULL until used */
 	struct quota_member by_db;

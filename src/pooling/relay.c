@@ -170,15 +170,29 @@ on_over(struct task *t)
 	a.owner->over(a.arg, how, pe, reason);
 }
 
-/* The server is clean and free. */
+/* Nothing is owed, and both sides stand between two messages. */
+static bool
+server_is_clean(struct relay *r)
+{
+	return pipeline_is_idle(&server_of(r)->pipeline) && !r->up_skip &&
+	    !r->down_skip;
+}
+
+/* A clean one goes back to its pool. */
 static void
-finish(struct relay *r, enum relay_end how, const char *reason)
+release_server(struct relay *r)
 {
 	struct server *s = server_of(r);
 
 	unlink_streams(r);
 	s->dirty = r->set->reset_always || r->set->mode == POOL_SESSION;
 	pool_release(s);
+}
+
+static void
+finish(struct relay *r, enum relay_end how, const char *reason)
+{
+	release_server(r);
 	end(r, how, NULL, reason);
 }
 
@@ -205,8 +219,7 @@ client_left(struct relay *r, const char *reason, bool at_once)
 {
 	if (r->over)
 		return;
-	if (pipeline_is_idle(&server_of(r)->pipeline) && !r->up_skip &&
-	    !r->down_skip) {
+	if (server_is_clean(r)) {
 		finish(r, RELAY_LEFT, reason);
 		return;
 	}
@@ -997,19 +1010,10 @@ relay_start(struct relay_pool *rp, const struct relay_args *a,
 void
 relay_abort(struct relay *r)
 {
-	if (!r->over) {
-		if (pipeline_is_idle(&server_of(r)->pipeline) &&
-		    !r->up_skip && !r->down_skip) {
-			struct server *s = server_of(r);
-
-			unlink_streams(r);
-			s->dirty = r->set->reset_always ||
-			    r->set->mode == POOL_SESSION;
-			pool_release(s);
-		} else {
-			leave_server(r, true);
-		}
-	}
+	if (!r->over && server_is_clean(r))
+		release_server(r);
+	else if (!r->over)
+		leave_server(r, true);
 	loop_undefer(r->a.loop, &r->task);
 	relay_free(r);
 }
