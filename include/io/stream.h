@@ -23,6 +23,7 @@
 #define IO_STREAM_H
 
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <event2/event_struct.h>
 
@@ -78,6 +79,8 @@ bool stream_has_ended(const struct stream *s);
 
 /* Sends, or keeps, all of it. False when the stream is (or becomes) broken. */
 bool stream_write(struct stream *s, const void *p, size_t n);
+/* The same for n pieces one behind the other, which leave in one write. */
+bool stream_writev(struct stream *s, struct iovec *v, int n);
 /* Bytes not yet taken by the socket. */
 static inline size_t
 stream_unsent(const struct stream *s)

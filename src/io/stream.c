@@ -27,10 +27,12 @@
 #ifdef SANITIZED
 #define RECV(fd, p, n) recv((fd), (p), (n), 0)
 #define SEND(fd, p, n) send((fd), (p), (n), MSG_NOSIGNAL)
+#define SENDMSG(fd, m) sendmsg((fd), (m), MSG_NOSIGNAL)
 #else
 #define RECV(fd, p, n) syscall(SYS_recvfrom, (fd), (p), (n), 0, NULL, NULL)
 #define SEND(fd, p, n) \
 	syscall(SYS_sendto, (fd), (p), (n), MSG_NOSIGNAL, NULL, 0)
+#define SENDMSG(fd, m) syscall(SYS_sendmsg, (fd), (m), MSG_NOSIGNAL)
 #endif
 
 static void
@@ -84,6 +86,16 @@ stream_break(struct stream *s, int err)
 	stream_wake(s);
 }
 
+/* What a write that took nothing means: 0 for later, or -1 for never. */
+static ssize_t
+write_failed(struct stream *s)
+{
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return 0;
+	stream_break(s, errno);
+	return -1;
+}
+
 /* One write(); -1 means broken. */
 static ssize_t
 write_some(struct stream *s, const void *p, size_t n)
@@ -93,12 +105,20 @@ write_some(struct stream *s, const void *p, size_t n)
 	do
 		done = SEND(s->fd, p, n);
 	while (done < 0 && errno == EINTR);
-	if (done >= 0)
-		return done;
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
-		return 0;
-	stream_break(s, errno);
-	return -1;
+	return LIKELY(done >= 0) ? done : write_failed(s);
+}
+
+/* The same for pieces. */
+static ssize_t
+writev_some(struct stream *s, struct iovec *v, int n)
+{
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = (size_t)n };
+	ssize_t done;
+
+	do
+		done = SENDMSG(s->fd, &m);
+	while (done < 0 && errno == EINTR);
+	return LIKELY(done >= 0) ? done : write_failed(s);
 }
 
 static void
@@ -247,6 +267,20 @@ stream_has_ended(const struct stream *s)
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
+/* What the socket did not take. */
+static bool
+keep_unsent(struct stream *s, const uint8_t *p, size_t n)
+{
+	if (!keep_len(&s->out))
+		s->stuck_us = loop_now(s->loop);
+	if (!keep_append(loop_keeps(s->loop), &s->out, p, n)) {
+		stream_break(s, ENOMEM);
+		return false;
+	}
+	arm_write(s);
+	return true;
+}
+
 bool
 stream_write(struct stream *s, const void *p, size_t n)
 {
@@ -260,14 +294,33 @@ stream_write(struct stream *s, const void *p, size_t n)
 			return false;
 		if ((size_t)done == n)
 			return true;
-		s->stuck_us = loop_now(s->loop);
 	}
-	if (!keep_append(loop_keeps(s->loop), &s->out,
-		(const uint8_t *)p + done, n - (size_t)done)) {
-		stream_break(s, ENOMEM);
+	return keep_unsent(s, (const uint8_t *)p + done, n - (size_t)done);
+}
+
+bool
+stream_writev(struct stream *s, struct iovec *v, int n)
+{
+	ssize_t done = 0;
+	int i;
+
+	if (s->broken || s->fd < 0)
 		return false;
+	if (!keep_len(&s->out)) {
+		done = writev_some(s, v, n);
+		if (done < 0)
+			return false;
 	}
-	arm_write(s);
+	for (i = 0; i < n; i++) {
+		size_t sent = (size_t)done < v[i].iov_len ? (size_t)done :
+							    v[i].iov_len;
+
+		done -= (ssize_t)sent;
+		if (sent < v[i].iov_len &&
+		    !keep_unsent(s, (uint8_t *)v[i].iov_base + sent,
+			v[i].iov_len - sent))
+			return false;
+	}
 	return true;
 }
 

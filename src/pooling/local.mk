@@ -17,6 +17,9 @@ pooler_core_sources += \
 	include/pooling/registry.h src/pooling/registry.c \
 	include/pooling/login.h src/pooling/login.c \
 	include/pooling/relay.h src/pooling/relay.c \
+	src/pooling/relay_private.h src/pooling/relay_clock.c \
+	src/pooling/relay_up.c src/pooling/relay_down.c \
+	src/pooling/relay_sync.c \
 	include/pooling/client.h src/pooling/client.c src/pooling/client_login.c \
 	src/pooling/client_private.h src/pooling/client_query.c \
 	include/pooling/worker.h src/pooling/worker.c

@@ -312,6 +312,17 @@ stream_write(struct stream *s, const void *p, size_t n)
 	return true;
 }
 
+bool
+stream_writev(struct stream *s, struct iovec *v, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (!stream_write(s, v[i].iov_base, v[i].iov_len))
+			return false;
+	return true;
+}
+
 void
 stream_shutdown(struct stream *s)
 {

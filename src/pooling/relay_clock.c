@@ -1,0 +1,116 @@
+/* The clocks of a relay: its timeouts, and what its counters are told. */
+#include "relay_private.h"
+
+static usec_t
+earlier(usec_t a, usec_t since, usec_t after)
+{
+	if (!since || !after)
+		return a;
+	return !a || since + after < a ? since + after : a;
+}
+
+void
+relay_set_timer(struct relay *r)
+{
+	const struct pool_settings *set = r->set;
+	usec_t at = 0;
+
+	if (r->over)
+		return;
+	at = earlier(at, r->sync_us, SYNC_US);
+	at = earlier(at, r->query_us, set->query_timeout_us);
+	at = earlier(at, r->idle_us, set->idle_transaction_timeout_us);
+	at = earlier(at, r->xact_us, set->transaction_timeout_us);
+	at = earlier(at, r->a.client->stuck_us, set->write_timeout_us);
+	if (set->gone_cancel && !r->may_commit)
+		at = earlier(at, r->gone_us, set->gone_grace_us + 1);
+	if (at)
+		timer_set(r->a.loop, &r->timer, at);
+	else
+		timer_clear(&r->timer);
+}
+
+static bool
+is_over(usec_t since, usec_t after, usec_t now)
+{
+	return since && after && now - since >= after;
+}
+
+static void
+sync_timed_out(struct relay *r)
+{
+	struct err e;
+
+	err_set(&e, "08006", "server conn crashed?");
+	err_detail(&e, "the server did not answer for %lld s when settings of "
+	    "this client were replayed", (long long)(SYNC_US / USEC_PER_SEC));
+	relay_server_failed(r, &e, "var change failed");
+}
+
+void
+relay_on_timer(struct timer *t)
+{
+	struct relay *r = CONTAINER_OF(t, struct relay, timer);
+	const struct pool_settings *set = r->set;
+	usec_t now = loop_now(r->a.loop);
+
+	if (r->over)
+		return;
+	if (is_over(r->sync_us, SYNC_US, now))
+		sync_timed_out(r);
+	else if (is_over(r->query_us, set->query_timeout_us, now))
+		relay_client_error(r, "57014", "query timeout");
+	else if (is_over(r->idle_us, set->idle_transaction_timeout_us, now))
+		relay_client_error(r, "25P03", "idle transaction timeout");
+	else if (is_over(r->xact_us, set->transaction_timeout_us, now))
+		relay_client_error(r, "25P04", "transaction timeout");
+	else if (is_over(r->a.client->stuck_us, set->write_timeout_us, now))
+		relay_client_left(r, "client_write_timeout", true);
+	else if (set->gone_cancel && !r->may_commit &&
+	    is_over(r->gone_us, set->gone_grace_us + 1, now))
+		relay_client_left(r, "client unexpected eof", true);
+	else
+		relay_set_timer(r);
+}
+
+/* The first message of a query, or of a transaction. */
+void
+relay_begin_query(struct relay *r)
+{
+	struct counters *c = &relay_server_of(r)->counters;
+	usec_t now = loop_now(r->a.loop);
+
+	r->query_us = now;
+	r->request_us = now;
+	r->idle_us = 0;
+	relay_server_of(r)->request_us = now;
+	c->queries++;
+	if (!r->xact_us) {
+		r->xact_us = now;
+		c->xacts++;
+	}
+	if (UNLIKELY(r->timed || r->gone_us))
+		relay_set_timer(r);
+}
+
+/* Nothing is owed any more. */
+void
+relay_end_query(struct relay *r)
+{
+	struct server *s = relay_server_of(r);
+	struct counters *c = &s->counters;
+	usec_t now = loop_now(r->a.loop);
+
+	c->query_us += (uint64_t)(now - r->query_us);
+	r->query_us = 0;
+	s->request_us = 0;
+	if (s->pipeline.status == 'I') {
+		c->xact_us += (uint64_t)(now - r->xact_us);
+		r->xact_us = 0;
+		r->may_commit = false;
+	} else {
+		r->idle_us = now;
+	}
+	if (UNLIKELY(r->timed))
+		relay_set_timer(r);
+}

@@ -1,0 +1,204 @@
+/* A relay's way down: from the server to the client. */
+#include <string.h>
+
+#include "base/log.h"
+#include "proto/msg.h"
+#include "proto/wire.h"
+#include "relay_private.h"
+
+/* The server's setting has changed, and with it the client's. */
+static void
+down_parameter(struct relay *r, struct span body)
+{
+	struct server *s = relay_server_of(r);
+	int i = server_parameter(s, body);
+	const char *value;
+
+	if (i < 0 || r->syncing)
+		return;
+	value = param_get(s->params, (size_t)i);
+	*r->a.params = param_set_with(*r->a.params, (size_t)i, value);
+	s->params = param_set_share(*r->a.params, s->params);
+}
+
+static void
+down_error(struct relay *r, struct span body)
+{
+	struct notice_fields f;
+
+	if (!msg_notice(body, &f) || !f.severity)
+		return;
+	if (strcmp(f.severity, "FATAL") == 0 ||
+	    strcmp(f.severity, "PANIC") == 0)
+		r->server_fatal = true;
+}
+
+static void
+down_write(struct relay *r, const uint8_t *p, const uint8_t *upto)
+{
+	if (p == upto || r->over)
+		return;
+	relay_server_of(r)->counters.sent += (uint64_t)(upto - p);
+	stream_write(r->a.client, p, (size_t)(upto - p));
+}
+
+static bool
+needs_whole(uint8_t type)
+{
+	return type == 'S' || type == 'Z' || type == 'E';
+}
+
+/* Handles the server's bytes; returns how many are left over, or -1. */
+static ssize_t
+feed_down(struct relay *r, const uint8_t *p, size_t n)
+{
+	struct pipeline *pl = &relay_server_of(r)->pipeline;
+	const uint8_t *from = p;
+	struct frame_info f;
+	enum frame kind;
+	enum pipe_verdict v;
+	uint8_t status;
+	size_t take;
+
+	while (n > 0) {
+		if (r->down_skip) {
+			take = r->down_skip < n ? r->down_skip : n;
+			r->down_skip -= (uint32_t)take;
+			p += take;
+			n -= take;
+			if (!r->down_forward)
+				from = p;
+			continue;
+		}
+		kind = wire_frame(p, n, INT32_MAX, &f);
+		if (kind == FRAME_MORE || (kind == FRAME_PART &&
+			needs_whole(f.type) && f.size <= LOOP_RBUF_FRONT))
+			break;
+		if (UNLIKELY(kind == FRAME_BAD))
+			goto bad;
+		take = f.size < n ? f.size : n;
+		if (LIKELY(pipeline_passes(pl, f.type))) {
+			r->down_forward = true;
+			r->down_skip = f.size - (uint32_t)take;
+			p += take;
+			n -= take;
+			continue;
+		}
+		status = 0;
+		if (UNLIKELY(f.type == 'S'))
+			down_parameter(r, SPAN(p + WIRE_HEAD,
+			    take - WIRE_HEAD));
+		else if (f.type == 'E')
+			down_error(r, SPAN(p + WIRE_HEAD, take - WIRE_HEAD));
+		else if (f.type == 'Z' &&
+		    !msg_ready(SPAN(p + WIRE_HEAD, take - WIRE_HEAD),
+			&status))
+			goto bad;
+		v = pipeline_got(pl, f.type, status);
+		if (UNLIKELY(v == PIPE_BAD))
+			goto bad;
+		/* An open transaction in statement mode: our error comes in
+		 * place of this ReadyForQuery, so that the client takes it for
+		 * the answer, and not for something said while it was idle. */
+		if (UNLIKELY(f.type == 'Z' && status != 'I' &&
+			r->set->mode == POOL_STATEMENT)) {
+			v = PIPE_SWALLOW;
+			r->block = true;
+		}
+		if (UNLIKELY(v == PIPE_SWALLOW)) {
+			down_write(r, from, p);
+			from = p + take;
+		}
+		r->down_forward = v == PIPE_FORWARD;
+		r->down_skip = f.size - (uint32_t)take;
+		p += take;
+		n -= take;
+	}
+	down_write(r, from, p);
+	return (ssize_t)n;
+bad:
+	down_write(r, from, p);
+	return -1;
+}
+
+static void
+server_ended(struct relay *r)
+{
+	struct server *s = relay_server_of(r);
+	char label[SERVER_LABEL];
+	struct err e;
+
+	s->eof = true;
+	stream_pause(&s->stream);
+	/* While our SET ran, its last words were swallowed with the answer. */
+	if (r->server_fatal && !r->syncing) {
+		relay_server_failed(r, NULL, "server conn crashed?");
+		return;
+	}
+	server_label(s, label);
+	err_set(&e, "08006", "server conn crashed?");
+	err_detail(&e, "the server closed the connection (backend pid %u) "
+	    "without a message, %s", s->pid,
+	    r->query_us ? "while a query ran" :
+	    r->xact_us ? "while a transaction was open" :
+	    "while the session was idle");
+	err_hint(&e, "the server's log tells why");
+	log_warn("%s server conn crashed? (pid=%u, age=%llds, errno=%d)",
+	    label, s->pid, (long long)((loop_now(r->a.loop) - s->born_us) /
+	    USEC_PER_SEC), s->stream.err);
+	relay_server_failed(r, &e, "server conn crashed?");
+}
+
+static void
+on_server_readable(struct stream *st)
+{
+	struct relay *r = CONTAINER_OF(st, struct server, stream)->relay;
+	struct server *s = relay_server_of(r);
+	struct loop *l = r->a.loop;
+	size_t kept = keep_len(&s->in);
+	ssize_t n, left = 0;
+	uint8_t *p;
+
+	if (r->over)
+		return;
+	p = loop_lease(l);
+	if (UNLIKELY(kept))
+		memcpy(p, keep_head(&s->in), kept);
+	n = stream_read(st, p + kept, LOOP_RBUF);
+	if (n > 0) {
+		if (UNLIKELY(kept))
+			keep_clear(loop_keeps(l), &s->in);
+		left = feed_down(r, p, kept + (size_t)n);
+		if (UNLIKELY(left > 0) &&
+		    !keep_append(loop_keeps(l), &s->in,
+			p + kept + n - left, (size_t)left))
+			left = -1;
+	}
+	loop_unlease(l);
+	if (UNLIKELY(n < 0)) {
+		server_ended(r);
+		return;
+	}
+	if (UNLIKELY(left < 0)) {
+		relay_server_nonsense(r, "bad pkt header");
+		return;
+	}
+	if (UNLIKELY(r->syncing))
+		relay_synced(r);
+	else
+		relay_settle(r);
+}
+
+static void
+on_server_writable(struct stream *st)
+{
+	struct relay *r = CONTAINER_OF(st, struct server, stream)->relay;
+
+	if (!r->over)
+		relay_settle(r);
+}
+
+const struct stream_ops relay_server_ops = {
+	.readable = on_server_readable,
+	.writable = on_server_writable,
+};

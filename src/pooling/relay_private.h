@@ -1,0 +1,115 @@
+/*
+ * The parts of one relay and what they say to each other.
+ *
+ * relay.c: its beginning and end, and when it is done. relay_clock.c: its
+ * timeouts. relay_up.c: the client's bytes. relay_down.c: the server's.
+ * relay_sync.c: the replay of the client's settings.
+ */
+#ifndef POOLING_RELAY_PRIVATE_H
+#define POOLING_RELAY_PRIVATE_H
+
+#include "pooling/relay.h"
+
+/* Cancel requests under way at one server. */
+#define MAX_CANCELS 2
+/* How long the replay of settings may take. */
+#define SYNC_US (15 * USEC_PER_SEC)
+
+struct relay {
+	struct relay *next; /* in the free list */
+	struct relay_pool *home;
+	struct relay_args a;
+	struct pool_settings *set;
+	uint32_t up_skip; /* of a message to the server, still to come */
+	uint32_t down_skip;
+	bool down_forward; /* ... and whether its bytes go to the client */
+	bool syncing; /* our SET runs; the client's bytes are held */
+	bool cancel_wanted; /* a cancel came meanwhile */
+	bool block; /* statement mode: the server is in a transaction block */
+	bool may_commit; /* something that may commit has been sent */
+	bool named_commit; /* a named statement that commits exists */
+	bool server_fatal; /* its ErrorResponse was FATAL or worse */
+	bool over;
+	bool timed; /* some timeout is configured */
+	usec_t xact_us; /* when the transaction began; 0 = none */
+	usec_t query_us; /* when the query began; 0 = none runs */
+	usec_t request_us;
+	usec_t idle_us; /* since when it idles in a transaction */
+	usec_t gone_us; /* client_eof since */
+	usec_t sync_us; /* our SET runs since */
+	struct timer timer;
+	struct task task; /* brings over() */
+	enum relay_end end;
+	const char *reason;
+	struct err *err;
+};
+
+static inline struct server *
+relay_server_of(const struct relay *r)
+{
+	return r->a.server;
+}
+
+/* ---- relay.c: its end ---- */
+
+/* Ends, each with what the owner and the log are told. None does anything
+ * when the relay is over already. */
+void relay_client_left(struct relay *r, const char *reason, bool at_once);
+void relay_client_refused(struct relay *r, const struct err *e);
+void relay_client_error(struct relay *r, const char *sqlstate,
+    const char *text);
+void relay_client_bad_header(struct relay *r, struct span bytes);
+/* e NULL: the server's own FATAL has been passed on. */
+void relay_server_failed(struct relay *r, const struct err *e,
+    const char *reason);
+void relay_server_nonsense(struct relay *r, const char *reason);
+/* A clean server goes back to its pool. */
+void relay_finish(struct relay *r, enum relay_end how, const char *reason);
+/* The client's part is over; the server is drained or closed. at_once: what
+ * runs is cancelled without waiting for client_gone_grace. */
+void relay_leave_server(struct relay *r, bool at_once);
+/* Tells the owner in this turn, but not inside what is going on. */
+void relay_end(struct relay *r, enum relay_end how, const struct err *e,
+    const char *reason);
+
+/* After a batch either way: is anybody done? */
+void relay_settle(struct relay *r);
+/* Reading stops on the side whose counterpart does not keep up. */
+void relay_balance(struct relay *r);
+
+/* ---- relay_clock.c ---- */
+
+void relay_set_timer(struct relay *r);
+void relay_on_timer(struct timer *t);
+/* The first message of a query, or of a transaction. */
+void relay_begin_query(struct relay *r);
+/* Nothing is owed any more. */
+void relay_end_query(struct relay *r);
+
+/* ---- relay_up.c ---- */
+
+extern const struct stream_ops relay_client_ops;
+
+/* Handles the client's bytes; returns how many are left over: the start of a
+ * message that has to be there further. */
+size_t relay_feed_up(struct relay *r, const uint8_t *p, size_t n);
+/* ... and they are kept by this. */
+void relay_keep_rest(struct relay *r, const uint8_t *p, size_t n);
+/* What was held goes on now. */
+void relay_feed_held(struct relay *r);
+/* The client's bytes have been passed on. */
+void relay_after_up(struct relay *r);
+
+/* ---- relay_down.c ---- */
+
+extern const struct stream_ops relay_server_ops;
+
+/* ---- relay_sync.c ---- */
+
+/* Makes the server's settings those of the client. False when a SET is under
+ * way, behind which the client's bytes have to wait. */
+bool relay_sync_params(struct relay *r);
+/* Our SET has been answered, or not yet. */
+void relay_synced(struct relay *r);
+
+#endif

@@ -1,0 +1,233 @@
+/* A relay's way up: from the client to the server. */
+#include <assert.h>
+#include <string.h>
+
+#include "proto/msg.h"
+#include "proto/wire.h"
+#include "relay_private.h"
+
+/* COMMIT, END and PREPARE begin with one of three letters, or behind white
+ * space or a comment: nearly every statement is told by its first byte. */
+static inline bool
+may_start_commit(const uint8_t *text, size_t n)
+{
+	uint8_t c = n ? text[0] | 0x20 : 0;
+
+	return c < 'a' || c > 'z' || c == 'c' || c == 'e' || c == 'p';
+}
+
+/* Whether a Query or Parse that starts so may commit a transaction: a server
+ * on which such a thing runs is never cancelled for a client that has gone. */
+static void
+peek_commit(struct relay *r, uint8_t type, const uint8_t *body, size_t n)
+{
+	const uint8_t *text = body, *end_of_name;
+
+	if (type == 'P') {
+		end_of_name = memchr(body, 0, n);
+		if (!end_of_name)
+			return;
+		text = end_of_name + 1;
+		n -= (size_t)(text - body);
+	}
+	if (LIKELY(!may_start_commit(text, n)) ||
+	    !sql_is_commit(SPAN(text, n)))
+		return;
+	if (type == 'P' && body[0])
+		r->named_commit = true;
+	r->may_commit = true;
+}
+
+/* One message head (and as much of its body as is there). False: stop. */
+static bool
+up_message(struct relay *r, const struct frame_info *f, const uint8_t *body,
+    size_t n, struct err *e)
+{
+	struct server *s = relay_server_of(r);
+
+	if (UNLIKELY(!frontend_type_is_known(f->type)))
+		return err_set(e, "08P01", "unknown pkt");
+	if (f->type == 'Q' || f->type == 'P') {
+		if (UNLIKELY(f->type == 'Q' && r->a.no_query))
+			return err_set(e, "0A000", "PQexec disallowed");
+		peek_commit(r, f->type, body, n < RELAY_PEEK ? n : RELAY_PEEK);
+	} else if (f->type == 'E' && r->named_commit) {
+		r->may_commit = true;
+	}
+	if (UNLIKELY(!pipeline_sent(&s->pipeline, f->type)))
+		return err_set(e, "54000", "too many messages in one pipeline");
+	if (!r->query_us)
+		relay_begin_query(r);
+	return true;
+}
+
+static void
+up_write(struct relay *r, const uint8_t *p, const uint8_t *upto)
+{
+	struct server *s = relay_server_of(r);
+
+	if (p == upto || r->over)
+		return;
+	s->counters.received += (uint64_t)(upto - p);
+	stream_write(&s->stream, p, (size_t)(upto - p));
+}
+
+/* Handles the client's bytes; returns how many are left over: the start of a
+ * message that has to be there further. */
+size_t
+relay_feed_up(struct relay *r, const uint8_t *p, size_t n)
+{
+	const uint8_t *from = p;
+	struct frame_info f;
+	struct err e;
+	enum frame kind;
+	size_t take;
+
+	while (n > 0) {
+		if (r->up_skip) {
+			take = r->up_skip < n ? r->up_skip : n;
+			r->up_skip -= (uint32_t)take;
+			p += take;
+			n -= take;
+			continue;
+		}
+		if (p[0] == 'X') {
+			up_write(r, from, p);
+			relay_client_left(r, "client close request", false);
+			return 0;
+		}
+		kind = wire_frame(p, n, r->a.max_packet, &f);
+		if (kind == FRAME_BAD) {
+			up_write(r, from, p);
+			relay_client_bad_header(r, SPAN(p, n));
+			return 0;
+		}
+		if (kind == FRAME_MORE ||
+		    (kind == FRAME_PART && relay_wants_more(f.type, n)))
+			break;
+		take = f.size < n ? f.size : n;
+		if (!up_message(r, &f, p + WIRE_HEAD, take - WIRE_HEAD, &e)) {
+			/* What is booked as sent has to be sent. */
+			up_write(r, from, p);
+			relay_client_refused(r, &e);
+			return 0;
+		}
+		r->up_skip = f.size - (uint32_t)take;
+		p += take;
+		n -= take;
+	}
+	up_write(r, from, p);
+	return n;
+}
+
+void
+relay_keep_rest(struct relay *r, const uint8_t *p, size_t n)
+{
+	if (n && !keep_append(loop_keeps(r->a.loop), r->a.held, p, n))
+		relay_client_error(r, "53200", "out of memory");
+}
+
+/* What was held goes on now. */
+void
+relay_feed_held(struct relay *r)
+{
+	struct keep k = *r->a.held;
+	size_t left;
+
+	memset(r->a.held, 0, sizeof(*r->a.held));
+	if (!keep_len(&k))
+		return;
+	left = relay_feed_up(r, keep_head(&k), keep_len(&k));
+	if (left && !r->over)
+		relay_keep_rest(r, k.data + k.end - left, left);
+	keep_clear(loop_keeps(r->a.loop), &k);
+}
+
+static void
+client_ended(struct relay *r)
+{
+	if (r->a.client->broken) {
+		relay_client_left(r, "client unexpected eof", false);
+		return;
+	}
+	if (r->up_skip) {
+		relay_client_left(r, "client unexpected eof", false);
+		return;
+	}
+	/* It may still read (a half-closed socket): what it sent whole is
+	 * carried out and answered; the start of a message is nothing. */
+	keep_clear(loop_keeps(r->a.loop), r->a.held);
+	r->gone_us = loop_now(r->a.loop);
+	relay_set_timer(r);
+	relay_settle(r);
+}
+
+/* The client's bytes have been passed on. */
+void
+relay_after_up(struct relay *r)
+{
+	struct server *s = relay_server_of(r);
+
+	if (r->over)
+		return;
+	if (UNLIKELY(pipeline_is_settled(&s->pipeline) || r->gone_us))
+		relay_settle(r);
+	else if (UNLIKELY(stream_unsent(&s->stream) > RELAY_HIGH ||
+		     pipeline_is_full(&s->pipeline)))
+		stream_pause(r->a.client);
+}
+
+static void
+on_client_readable(struct stream *st)
+{
+	struct relay *r = st->user;
+	struct loop *l = r->a.loop;
+	size_t kept = keep_len(r->a.held), left;
+	uint8_t *p;
+	ssize_t n;
+
+	if (r->over)
+		return;
+	if (UNLIKELY(r->syncing)) {
+		/* What is held waits; only the end of the client counts. */
+		if (st->broken)
+			relay_client_left(r, "client unexpected eof", true);
+		return;
+	}
+	p = loop_lease(l);
+	if (UNLIKELY(kept)) {
+		/* At most RELAY_PEEK bytes; see relay_feed_up(). */
+		assert(kept <= LOOP_RBUF_FRONT);
+		memcpy(p, keep_head(r->a.held), kept);
+	}
+	n = stream_read(st, p + kept, LOOP_RBUF);
+	if (n > 0) {
+		if (UNLIKELY(kept))
+			keep_clear(loop_keeps(l), r->a.held);
+		left = relay_feed_up(r, p, kept + (size_t)n);
+		if (UNLIKELY(left) && !r->over)
+			relay_keep_rest(r, p + kept + n - left, left);
+	}
+	loop_unlease(l);
+	if (r->over)
+		return;
+	if (UNLIKELY(n < 0))
+		client_ended(r);
+	else if (n > 0)
+		relay_after_up(r);
+}
+
+/* The client has taken all that was kept for it. */
+static void
+on_client_writable(struct stream *st)
+{
+	struct relay *r = st->user;
+
+	if (!r->over)
+		relay_settle(r);
+}
+
+const struct stream_ops relay_client_ops = {
+	.readable = on_client_readable,
+	.writable = on_client_writable,
+};
