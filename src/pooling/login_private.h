@@ -1,0 +1,40 @@
+/*
+ * What the files of the login module share: login.c (packets, what is asked
+ * for) and login_auth.c (the proof). Thread: the client's.
+ */
+#ifndef LOGIN_PRIVATE_H
+#define LOGIN_PRIVATE_H
+
+#include "base/arena.h"
+#include "pooling/login.h"
+#include "proto/auth.h"
+
+struct login {
+	struct hub *hub;
+	struct config *cfg;
+	struct arena *arena;
+	struct addr peer;
+	uint32_t peer_uid;
+	bool is_unix;
+	bool started;
+	bool counted; /* against max_client_conn */
+	bool no_database;
+	struct auth_server *auth;
+	uint8_t key[8];
+	const char *plain_secret; /* whose verifier may be worth keeping */
+	struct login_result r;
+};
+
+/* login_auth.c */
+/* The StartupMessage has been taken: begins the password exchange. */
+enum login_step login_begin_auth(struct login *l, struct buf *out,
+    struct err *e);
+/* The next message of the exchange; in NULL = the first step. */
+enum login_step login_auth_step(struct login *l, const struct span *in,
+    struct buf *out, struct err *e);
+/* It is who it says it is: is it admitted? */
+enum login_step login_proven(struct login *l, struct err *e);
+/* Our own user, on the Unix socket, needs no password for the console. */
+bool login_is_own_uid(const struct login *l);
+
+#endif
