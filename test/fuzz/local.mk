@@ -11,7 +11,9 @@ fuzz_targets += \
 	test/fuzz/fuzz_scram \
 	test/fuzz/fuzz_ini \
 	test/fuzz/fuzz_userlist \
-	test/fuzz/fuzz_command
+	test/fuzz/fuzz_command \
+	test/fuzz/fuzz_hba \
+	test/fuzz/fuzz_ident
 
 test_fuzz_fuzz_startup_SOURCES = test/fuzz/fuzz_startup.c $(fuzz_replay)
 test_fuzz_fuzz_options_SOURCES = test/fuzz/fuzz_options.c $(fuzz_replay)
@@ -21,6 +23,8 @@ test_fuzz_fuzz_scram_SOURCES = test/fuzz/fuzz_scram.c $(fuzz_replay)
 test_fuzz_fuzz_ini_SOURCES = test/fuzz/fuzz_ini.c $(fuzz_replay)
 test_fuzz_fuzz_userlist_SOURCES = test/fuzz/fuzz_userlist.c $(fuzz_replay)
 test_fuzz_fuzz_command_SOURCES = test/fuzz/fuzz_command.c $(fuzz_replay)
+test_fuzz_fuzz_hba_SOURCES = test/fuzz/fuzz_hba.c $(fuzz_replay)
+test_fuzz_fuzz_ident_SOURCES = test/fuzz/fuzz_ident.c $(fuzz_replay)
 
 check_PROGRAMS += $(fuzz_targets)
 TESTS += $(fuzz_targets)
