@@ -44,7 +44,8 @@ void listener_configure(struct listener *ln, const struct config *c);
 /* Closes everything and removes the socket file if it is still ours; NULL is
  * fine. */
 void listener_close(struct listener *ln);
-/* A drain: new TCP connections are refused, the Unix socket goes on. */
+/* A drain: TCP connections that wait to be accepted are, later ones are
+ * refused; the Unix socket goes on. */
 void listener_close_tcp(struct listener *ln);
 /* Stops and goes on accepting; what comes meanwhile waits in the queue. */
 void listener_pause(struct listener *ln);

@@ -116,6 +116,11 @@ struct plane {
 	/* shutdown */
 	enum shutdown_mode shutdown;
 	struct timer drain;
+	usec_t drain_begun_us;
+	usec_t drain_over_us; /* when all have to be gone; 0 = no deadline */
+	usec_t drain_empty_us; /* since when nobody is left; 0 = not yet */
+	usec_t drain_told_us; /* the last line about it */
+	bool drain_forced; /* time was over: the rest is being closed */
 	/* statistics */
 	struct counters console; /* of the database pgbouncer */
 	struct counters console_mid, console_old;

@@ -192,6 +192,7 @@ struct config {
 	int64_t cancel_wait_timeout_us;
 	int64_t idle_transaction_timeout_us;
 	int64_t transaction_timeout_us;
+	int64_t drain_timeout_us;
 	int64_t autodb_idle_timeout_us;
 	int64_t pool_idle_timeout_us;
 	int64_t suspend_timeout_us;

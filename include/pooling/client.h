@@ -65,6 +65,7 @@ struct client {
 	bool counted; /* against max_client_conn */
 	bool login_listed; /* counted in hub->logins */
 	bool gone; /* it has sent all it will */
+	bool leaving; /* it is closed when its transaction is over */
 	bool skip_sync; /* its messages are dropped up to a Sync */
 	bool told; /* closing: it was sent an error */
 	bool notified; /* of being queued */
@@ -97,6 +98,11 @@ void client_new(struct client_home *h, int fd, const struct addr *peer,
     bool is_unix);
 /* Sends FATAL e and closes. */
 void client_kill(struct client *c, const struct err *e);
+/*
+ * A drain: it is closed with 57P01 when its transaction is over, in session
+ * mode too; at once if it has been idle for idle_us. True when it was.
+ */
+bool client_leave(struct client *c, usec_t idle_us);
 /* At the end of everything: no words, no waiting. */
 void client_drop(struct client *c);
 /* Takes over what a new snapshot says. */

@@ -40,7 +40,7 @@ struct hub {
 	_Atomic int clients; /* counted against max_client_conn */
 	_Atomic int logins; /* connections that have not logged in yet */
 	_Atomic int consoles; /* console sessions */
-	_Atomic bool shutting_down; /* new logins are refused */
+	_Atomic bool shutting_down; /* newcomers are refused */
 	_Atomic bool fail_waiters; /* SHUTDOWN WAIT_FOR_SERVERS */
 	_Atomic uint64_t probes; /* connections closed without a byte */
 

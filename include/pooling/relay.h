@@ -85,6 +85,9 @@ struct relay *relay_start(struct relay_pool *rp, const struct relay_args *a,
 /* The owner ends it from outside (KILL, a timeout of his own): the server is
  * drained or closed, over() does not come. */
 void relay_abort(struct relay *r);
+/* The client is to leave: in session mode too it ends with RELAY_DONE when its
+ * transaction is over; now, if at_rest and none is open. */
+void relay_yield(struct relay *r, bool at_rest);
 /* A CancelRequest for the client. done() comes when it has been dealt with. */
 void relay_cancel(struct relay *r, void (*done)(void *arg), void *arg);
 /* The client has got a part of a message: nothing may be said to it that is

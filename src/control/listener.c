@@ -142,6 +142,28 @@ take(struct port *p, int fd, const struct sockaddr *sa)
 	ln->accepted(ln->arg, fd, &peer, p->is_unix);
 }
 
+/* False when there is no other one to take now. */
+static bool
+take_next(struct port *p)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof(ss);
+	int fd;
+
+	memset(&ss, 0, sizeof(ss));
+	fd = accept4(p->fd, (struct sockaddr *)&ss, &n,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd != -1)
+		take(p, fd, (const struct sockaddr *)&ss);
+	else if (errno == EAGAIN)
+		return false;
+	else if (!is_passing(errno)) {
+		rest(p->listener, errno);
+		return false;
+	}
+	return true;
+}
+
 static void
 on_knock(evutil_socket_t listen_fd, short what, void *arg)
 {
@@ -150,21 +172,9 @@ on_knock(evutil_socket_t listen_fd, short what, void *arg)
 	(void)listen_fd;
 	(void)what;
 	/* The callback may close or pause us. */
-	for (int i = 0; i < LISTENER_BURST && p->fd != -1 && p->watched; i++) {
-		struct sockaddr_storage ss;
-		socklen_t n = sizeof(ss);
-		int fd;
-
-		memset(&ss, 0, sizeof(ss));
-		fd = accept4(p->fd, (struct sockaddr *)&ss, &n,
-		    SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd != -1)
-			take(p, fd, (const struct sockaddr *)&ss);
-		else if (errno == EAGAIN)
+	for (int i = 0; i < LISTENER_BURST && p->fd != -1 && p->watched; i++)
+		if (!take_next(p))
 			return;
-		else if (!is_passing(errno))
-			rest(p->listener, errno);
-	}
 }
 
 /* ---- opening ---- */
@@ -358,9 +368,14 @@ listener_close_tcp(struct listener *ln)
 {
 	struct port *p;
 
-	LIST_FOREACH (p, &ln->ports, link)
-		if (!p->is_unix)
-			port_close(p);
+	LIST_FOREACH (p, &ln->ports, link) {
+		if (p->is_unix)
+			continue;
+		/* The kernel resets those that wait in its queue. */
+		while (p->fd != -1 && take_next(p))
+			;
+		port_close(p);
+	}
 }
 
 void

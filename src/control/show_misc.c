@@ -38,7 +38,7 @@ const struct show show_version = {
 /* ---- SHOW STATE ---- */
 
 static const struct rows_column state_columns[] = {
-	{ "key", COL_TEXT, "active, paused or suspended." },
+	{ "key", COL_TEXT, "active, paused, suspended or shutting_down." },
 	{ "value", COL_TEXT, "yes or no." },
 };
 
@@ -58,6 +58,8 @@ run_state(struct order *q)
 	put_state(&q->rows, "active", !paused);
 	put_state(&q->rows, "paused", paused);
 	put_state(&q->rows, "suspended", false);
+	put_state(&q->rows, "shutting_down",
+	    q->plane->shutdown != SHUTDOWN_NO);
 	order_finish(q);
 }
 

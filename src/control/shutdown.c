@@ -5,7 +5,10 @@
 #include "pooling/registry.h"
 #include "pooling/worker.h"
 
-#define DRAIN_US (20 * USEC_PER_MSEC)
+#define LOOK_US (20 * USEC_PER_MSEC)
+/* For the last words to arrive. */
+#define LAST_WORDS_US (500 * USEC_PER_MSEC)
+#define TELL_US (5 * USEC_PER_SEC)
 
 static void
 fail_waiters(void *arg, struct pool *p)
@@ -28,6 +31,30 @@ drain_servers(struct plane *pl)
 	registry_each_pool(hub->registry, fail_waiters, &e);
 }
 
+/* Connections of any kind that a worker still has. */
+static int
+connections(const struct plane *pl)
+{
+	int i, n = 0;
+
+	for (i = 0; i < pl->hub->n_workers; i++)
+		n += worker_load(pl->hub->workers[i]);
+	return n;
+}
+
+/* Nobody is left, and those who were told to leave have closed too, or had a
+ * moment to: a socket that is closed before may lose what was said last. */
+static bool
+have_read(struct plane *pl)
+{
+	usec_t now = clock_mono_us();
+
+	if (!pl->drain_empty_us)
+		pl->drain_empty_us = now;
+	return connections(pl) == 0 ||
+	    now - pl->drain_empty_us >= LAST_WORDS_US;
+}
+
 static bool
 is_drained(struct plane *pl)
 {
@@ -42,7 +69,8 @@ is_drained(struct plane *pl)
 		log_info("server connections dropped, exiting");
 		return true;
 	case SHUTDOWN_CLIENTS:
-		if (hub->clients + hub->consoles + hub->logins > 0)
+		if (hub->clients + hub->logins > 0 ||
+		    (pl->drain_over_us ? !have_read(pl) : hub->consoles > 0))
 			return false;
 		log_info("client connections dropped, exiting");
 		return true;
@@ -52,6 +80,50 @@ is_drained(struct plane *pl)
 	return true;
 }
 
+/* ---- the deadline ---- */
+
+/* A part of the window is kept for the last words to those who are left. */
+static usec_t
+last_words_us(const struct plane *pl)
+{
+	usec_t part = (pl->drain_over_us - pl->drain_begun_us) / 10;
+
+	return part < LAST_WORDS_US ? part : LAST_WORDS_US;
+}
+
+static void
+tell_progress(struct plane *pl, usec_t now)
+{
+	if (now - pl->drain_told_us < TELL_US)
+		return;
+	pl->drain_told_us = now;
+	log_info("draining: %d clients left, %lld s until drain_timeout",
+	    (int)pl->hub->clients,
+	    (long long)((pl->drain_over_us - now) / USEC_PER_SEC));
+}
+
+/* True when time is over. */
+static bool
+watch_deadline(struct plane *pl, usec_t now)
+{
+	if (!pl->drain_over_us)
+		return false;
+	if (now >= pl->drain_over_us) {
+		log_warn("drain_timeout is over, exiting with %d clients",
+		    (int)pl->hub->clients);
+		return true;
+	}
+	if (!pl->drain_forced && now >= pl->drain_over_us -
+	    last_words_us(pl)) {
+		pl->drain_forced = true;
+		log_warn("drain_timeout is over, closing the %d clients that "
+		    "are left", (int)pl->hub->clients);
+		workers_drain_finish(pl->hub);
+	}
+	tell_progress(pl, now);
+	return false;
+}
+
 static void
 look(struct timer *t)
 {
@@ -59,14 +131,55 @@ look(struct timer *t)
 	struct loop *l = pl->hub->main_loop;
 	usec_t begun = clock_mono_us(), now, rest;
 
-	if (is_drained(pl)) {
+	if (is_drained(pl) || watch_deadline(pl, begun)) {
 		loop_stop(l);
 		return;
 	}
 	/* Looking at very many pools must not take all of the loop's time. */
 	now = clock_mono_us();
 	rest = (now - begun) * 10;
-	timer_set(l, &pl->drain, now + (rest > DRAIN_US ? rest : DRAIN_US));
+	timer_set(l, &pl->drain, now + (rest > LOOK_US ? rest : LOOK_US));
+}
+
+/* ---- the beginning ---- */
+
+/* Every worker has those whom the listener took before it closed. */
+static void
+settled(void *arg)
+{
+	struct plane *pl = arg;
+	struct loop *l = pl->hub->main_loop;
+
+	pl->hub->shutting_down = true;
+	timer_set(l, &pl->drain, loop_now(l) + LOOK_US);
+}
+
+static void
+set_deadline(struct plane *pl, enum shutdown_mode before)
+{
+	usec_t window = pl->hub->cfg->drain_timeout_us;
+	usec_t now = clock_mono_us();
+
+	if (!window)
+		return;
+	if (before == SHUTDOWN_NO) {
+		pl->drain_begun_us = pl->drain_told_us = now;
+		pl->drain_over_us = now + window;
+		log_info("draining: %d clients, all to be gone in %lld ms",
+		    (int)pl->hub->clients, (long long)(window / USEC_PER_MSEC));
+	}
+}
+
+/* How long the parting may take, so that those who came due last can still
+ * finish what they do. */
+static usec_t
+parting_us(const struct plane *pl)
+{
+	usec_t window = pl->drain_over_us - pl->drain_begun_us;
+
+	if (pl->shutdown != SHUTDOWN_CLIENTS || !pl->drain_over_us)
+		return 0;
+	return window * 7 / 10;
 }
 
 void
@@ -76,12 +189,13 @@ shutdown_begin(struct plane *pl, enum shutdown_mode mode)
 	enum shutdown_mode before = pl->shutdown;
 
 	pl->shutdown = mode;
-	hub->shutting_down = true;
 	if (mode == SHUTDOWN_NOW) {
+		hub->shutting_down = true;
 		loop_stop(hub->main_loop);
 		return;
 	}
 	listener_close_tcp(pl->listener);
+	set_deadline(pl, before);
 	if (mode == SHUTDOWN_SERVERS)
 		drain_servers(pl);
 	if (mode == SHUTDOWN_CLIENTS && before == SHUTDOWN_SERVERS) {
@@ -89,8 +203,7 @@ shutdown_begin(struct plane *pl, enum shutdown_mode mode)
 		hub->fail_waiters = false;
 		registry_resume(hub->registry, NULL);
 	}
-	timer_set(hub->main_loop, &pl->drain,
-	    loop_now(hub->main_loop) + DRAIN_US);
+	workers_drain(hub, parting_us(pl), settled, pl);
 }
 
 void

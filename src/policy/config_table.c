@@ -263,6 +263,10 @@ HELP(
 "Close clients that stay idle inside a transaction for longer; 0: never.") },
 { ROW(TIME(transaction_timeout, "0"), OPT_RELOAD), HELP(
 "Longest time of one transaction; 0: no limit.") },
+{ ROW(TIME(drain_timeout, "0"), OPT_RELOAD | OPT_OURS), HELP(
+"At SIGTERM and SHUTDOWN WAIT_FOR_CLIENTS, close each client at the end of a "
+"transaction, one after the other, and be gone after this time at the latest; "
+"0: wait until the clients leave by themselves.") },
 { ROW(TIME(autodb_idle_timeout, "3600"), OPT_RELOAD | OPT_LATER), HELP(
 "Forget a database made from the * line when it was unused for this long; "
 "0: never.") },

@@ -267,6 +267,47 @@ client_kill(struct client *c, const struct err *e)
 	client_fatal(c, e);
 }
 
+/* Whether bytes have come that were not read yet. */
+static bool
+has_unread(const struct client *c)
+{
+	char one;
+
+	return recv(c->stream.fd, &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* It stands between two transactions, and has asked for nothing more. */
+void
+client_part(struct client *c)
+{
+	struct err e;
+
+	if (keep_len(&c->held) || c->skip || c->skip_sync || c->gone)
+		return;
+	err_set(&e, "57P01", "pooler is shutting down");
+	err_detail(&e, "the connection was idle; nothing was lost");
+	err_hint(&e, "connect again");
+	client_fatal(c, &e);
+}
+
+bool
+client_leave(struct client *c, usec_t idle_us)
+{
+	usec_t since = c->relay ? relay_request_us(c->relay) : c->request_us;
+	bool at_rest;
+
+	if (since < c->connect_us)
+		since = c->connect_us;
+	at_rest = loop_now(c->home->loop) - since >= idle_us &&
+	    !has_unread(c);
+	c->leaving = true;
+	if (c->relay)
+		relay_yield(c->relay, at_rest);
+	else if (c->state == CL_IDLE && at_rest)
+		client_part(c);
+	return c->state == CL_CLOSING || c->state == CL_CLOSED;
+}
+
 void
 client_drop(struct client *c)
 {

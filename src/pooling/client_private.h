@@ -31,6 +31,8 @@ void client_bad_header(struct client *c, struct span bytes);
 /* It counts as one that has not logged in no more. */
 void client_leave_logins(struct client *c);
 void client_set_waiting_timer(struct client *c);
+/* A drain: closes it, unless it has asked for more already. */
+void client_part(struct client *c);
 
 /* client_login.c */
 void client_login_readable(struct client *c);

@@ -227,6 +227,8 @@ relay_over(void *arg, enum relay_end end, const struct err *e,
 		stream_resume(&c->stream);
 		if (UNLIKELY(keep_len(&c->held) || c->gone))
 			client_input_held(c);
+		if (UNLIKELY(c->leaving) && c->state == CL_IDLE)
+			client_part(c);
 		break;
 	case RELAY_CANCELED:
 		client_enter_idle(c);

@@ -23,4 +23,5 @@ pooler_core_sources += \
 	src/pooling/relay_sync.c \
 	include/pooling/client.h src/pooling/client.c src/pooling/client_login.c \
 	src/pooling/client_private.h src/pooling/client_query.c \
+	include/pooling/drain.h src/pooling/drain.c \
 	include/pooling/worker.h src/pooling/worker.c

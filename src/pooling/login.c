@@ -27,6 +27,7 @@ login_new(struct hub *hub, struct config *cfg, const struct addr *peer,
 	l->peer = *peer;
 	l->peer_uid = peer_uid;
 	l->is_unix = is_unix;
+	l->late = atomic_load(&hub->shutting_down);
 	l->r.replication = "none";
 	l->r.application_name = "";
 	l->r.options = "";

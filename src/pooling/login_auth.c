@@ -103,7 +103,7 @@ admit(struct login *l, struct err *e)
 	}
 	if (l->cfg->auth_type == AUTH_TYPE_ANY && !r->conf->user[0])
 		return err_set(e, "28000", "bouncer config error");
-	if (atomic_load(&l->hub->shutting_down))
+	if (l->late)
 		return err_set(e, "57P03", "pooler is shutting down");
 	return true;
 }

@@ -16,6 +16,7 @@ struct login {
 	struct addr peer;
 	uint32_t peer_uid;
 	bool is_unix;
+	bool late; /* it came after the shutdown had begun */
 	bool started;
 	bool counted; /* against max_client_conn */
 	bool no_database;

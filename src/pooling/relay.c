@@ -298,7 +298,7 @@ relay_settle(struct relay *r)
 		relay_client_left(r, "client unexpected eof", true);
 		return;
 	}
-	if (p->status == 'I' && r->set->mode != POOL_SESSION &&
+	if (p->status == 'I' && (r->set->mode != POOL_SESSION || r->yields) &&
 	    stream_unsent(r->a.client) <= RELAY_HIGH) {
 		relay_finish(r, RELAY_DONE, NULL);
 		return;
@@ -359,6 +359,14 @@ relay_abort(struct relay *r)
 		relay_leave_server(r, true);
 	loop_undefer(r->a.loop, &r->task);
 	relay_free(r);
+}
+
+void
+relay_yield(struct relay *r, bool at_rest)
+{
+	r->yields = true;
+	if (at_rest && !r->query_us)
+		relay_settle(r);
 }
 
 void

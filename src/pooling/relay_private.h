@@ -30,6 +30,7 @@ struct relay {
 	bool named_commit; /* a named statement that commits exists */
 	bool server_fatal; /* its ErrorResponse was FATAL or worse */
 	bool over;
+	bool yields; /* a session too ends with its transaction */
 	bool timed; /* some timeout is configured */
 	usec_t xact_us; /* when the transaction began; 0 = none */
 	usec_t query_us; /* when the query began; 0 = none runs */

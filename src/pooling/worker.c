@@ -9,11 +9,13 @@
 
 #include "base/log.h"
 #include "pooling/client.h"
+#include "pooling/drain.h"
 #include "pooling/server.h"
 
 struct worker {
 	struct client_home home;
 	struct hub *hub;
+	struct drain *drain; /* NULL while there is none */
 	pthread_t thread;
 	bool running;
 };
@@ -103,6 +105,7 @@ workers_free(struct hub *h)
 
 		/* What still exists goes with the process: sockets are closed
 		 * by the kernel, and nothing may call another worker now. */
+		drain_free(w->drain);
 		relay_pool_free(w->home.relays);
 		config_unref(w->home.cfg);
 		free(w);
@@ -295,6 +298,59 @@ void
 workers_close_removed(struct hub *h)
 {
 	workers_visit(h, close_removed, NULL, NULL);
+}
+
+/* ---- the end ---- */
+
+struct farewell {
+	usec_t window_us; /* 0 = everybody stays */
+	void (*done)(void *arg);
+	void *arg;
+};
+
+static void
+begin_drain(struct worker *w, int slot, void *arg)
+{
+	const struct farewell *f = arg;
+
+	(void)slot;
+	drain_free(w->drain);
+	w->drain = f->window_us ? drain_new(&w->home, f->window_us) : NULL;
+}
+
+static void
+drain_begun(void *arg)
+{
+	struct farewell *f = arg;
+
+	f->done(f->arg);
+	free(f);
+}
+
+void
+workers_drain(struct hub *h, usec_t window_us, void (*done)(void *arg),
+    void *arg)
+{
+	struct farewell *f = xcalloc(1, sizeof(*f));
+
+	f->window_us = window_us;
+	f->done = done;
+	f->arg = arg;
+	workers_visit(h, begin_drain, drain_begun, f);
+}
+
+static void
+finish_drain(struct worker *w, int slot, void *arg)
+{
+	(void)slot;
+	(void)arg;
+	drain_finish(&w->home);
+}
+
+void
+workers_drain_finish(struct hub *h)
+{
+	workers_visit(h, finish_drain, NULL, NULL);
 }
 
 struct hub *

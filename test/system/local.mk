@@ -15,6 +15,7 @@ system_tests = \
 	test/system/test_console \
 	test/system/test_copy \
 	test/system/test_down \
+	test/system/test_drain \
 	test/system/test_drivers \
 	test/system/test_gone \
 	test/system/test_listen \
@@ -61,6 +62,7 @@ test_system_test_commands_LDADD = $(system_libs)
 test_system_test_console_LDADD = $(system_libs)
 test_system_test_copy_LDADD = $(system_libs)
 test_system_test_down_LDADD = $(system_libs)
+test_system_test_drain_LDADD = $(system_libs)
 test_system_test_drivers_LDADD = $(system_libs)
 test_system_test_gone_LDADD = $(system_libs)
 test_system_test_listen_LDADD = $(system_libs)

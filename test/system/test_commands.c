@@ -291,7 +291,7 @@ START_TEST (portals_give_their_rows_in_portions) {
 	pkt_execute(&k, "", 2);
 	pkt_empty(&k, 'S');
 	raw_put_bytewise(r, &k);
-	ck_assert_str_eq(raw_types(r, 5000), "12TDDsDCCZ");
+	ck_assert_str_eq(raw_types(r, 5000), "12TDDsDDCCZ");
 	raw_close(r);
 }
 END_TEST
