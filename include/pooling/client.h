@@ -69,12 +69,15 @@ struct client {
 	bool skip_sync; /* its messages are dropped up to a Sync */
 	bool told; /* closing: it was sent an error */
 	bool notified; /* of being queued */
+	bool greeting; /* active: not welcomed yet, its settings are tried */
 	uint32_t skip; /* bytes of a message to drop */
 	uint64_t id;
 	struct pool *pool;
 	struct database *db;
 	struct user *user; /* the login name's record */
 	struct param_set *params;
+	struct settings *settings; /* what it has set; NULL = nothing */
+	uint64_t settings_key; /* greeting: of those that are tried */
 	struct relay *relay;
 	struct login *login;
 	struct keep held;

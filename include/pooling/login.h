@@ -21,6 +21,7 @@
 #include "pooling/hub.h"
 #include "proto/param.h"
 #include "proto/scram.h"
+#include "proto/settings.h"
 
 struct login;
 
@@ -60,6 +61,9 @@ struct login_result {
 	const char *replication; /* "none", "logical", "physical" */
 	const char *options; /* of a replication client, as sent; else "" */
 	struct param_set *params; /* what the client asked for; borrowed */
+	/* The same beyond the tracked names: each is set with SQL before the
+	 * client's first query; borrowed. */
+	struct settings *settings;
 };
 bool login_is_replication(const struct login_result *r);
 const struct login_result *login_result(const struct login *l);

@@ -67,8 +67,10 @@ struct relay_args {
 	struct server *server; /* SV_ACTIVE, and this client's */
 	struct pool *pool;
 	struct param_set **params; /* the client's; may be replaced */
+	struct settings **settings; /* the same */
 	const struct relay_owner *owner;
 	void *arg;
+	bool greeting; /* no query: the client's settings are tried */
 	bool client_eof; /* it has sent all it will */
 	bool no_query; /* disable_pqexec */
 	uint32_t max_packet;

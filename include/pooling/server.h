@@ -36,6 +36,7 @@
 #include "proto/auth.h"
 #include "proto/param.h"
 #include "proto/pipeline.h"
+#include "proto/settings.h"
 
 enum server_state {
 	SV_CONNECTING,
@@ -100,6 +101,7 @@ struct server {
 	struct server_target *target;
 	struct pipeline pipeline;
 	struct param_set *params;
+	struct settings *settings; /* what clients have set with SQL */
 	struct keep in; /* start of a message not yet whole */
 	uint32_t skip; /* bytes left of a message that is streamed past */
 	uint32_t skip_out; /* bytes that a message sent to it still lacks */
@@ -180,6 +182,8 @@ void server_arrive(struct server *s, struct loop *l);
 /* While idle: expired() at deadline_us; 0 = never. */
 void server_set_deadline(struct server *s, usec_t deadline_us);
 
+/* `sql` has run: what clients had set is gone, if that is what it does. */
+void server_forget_settings(struct server *s, const char *sql);
 /* Takes up a ParameterStatus; the index of a tracked one, else -1. */
 int server_parameter(struct server *s, struct span body);
 /* For logs: "S-17: db/user@host:port". */

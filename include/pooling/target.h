@@ -74,10 +74,15 @@ bool host_is_unix(const char *host);
 int target_dial(const struct server_target *t, const char *host,
     const struct addr *a);
 
+#define WELCOME_TAKEN 4
+
 /* What a pool's first server told at login; clients are welcomed from it. */
 struct welcome {
 	_Atomic int refs;
 	struct param_set *params; /* the tracked ones */
+	/* Keys of startup settings that such servers took; 0 = none. */
+	_Atomic uint64_t taken[WELCOME_TAKEN];
+	_Atomic unsigned n_taken;
 	size_t n; /* bytes of ParameterStatus messages, untracked ones */
 	uint8_t bytes[];
 };
@@ -92,5 +97,9 @@ struct welcome *welcome_share(struct welcome_shelf *sh, struct welcome *w);
 struct welcome *welcome_new(struct span bytes, struct param_set *params);
 struct welcome *welcome_ref(struct welcome *w);
 void welcome_unref(struct welcome *w);
+/* Startup settings are tried once; then their key is known, as long as no four
+ * others come. */
+bool welcome_has_taken(const struct welcome *w, uint64_t key);
+void welcome_take(struct welcome *w, uint64_t key);
 
 #endif

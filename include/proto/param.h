@@ -22,6 +22,10 @@
 #include "base/err.h"
 
 #define PARAM_MAX 64 /* tracked names at most */
+/* Indexes of the fixed names that others ask for. */
+#define PARAM_CLIENT_ENCODING 1
+#define PARAM_STANDARD_STRINGS 3
+#define PARAM_APPLICATION_NAME 4
 #define PARAM_VALUE_MAX 65536 /* bytes of one value at most */
 
 struct param_names;
@@ -56,6 +60,9 @@ struct param_set *param_set_with(struct param_set *s, size_t index,
 struct param_set *param_set_fill(struct param_set *s,
     const struct param_set *from);
 bool param_set_same(const struct param_set *a, const struct param_set *b);
+/* For keys: the same for sets with the same values, all but that of index
+ * `but`. */
+uint64_t param_set_hash(const struct param_set *s, size_t but);
 /* If b has the same values as a, unrefs b and returns a new reference to a:
  * the two owners share from now on. Else returns b. */
 struct param_set *param_set_share(struct param_set *a, struct param_set *b);
@@ -74,5 +81,11 @@ struct param_set *param_set_share(struct param_set *a, struct param_set *b);
 int param_diff_sql(const struct param_names *names,
     const struct param_set *want, const struct param_set *have,
     struct buf *sql, struct err *e);
+
+/* text as an SQL literal at the end of sql: in E'' if it holds a backslash. */
+void sql_put_literal(struct buf *sql, struct span text);
+/* Whether text cannot be quoted so in an encoding (NULL: unknown), because a
+ * half of a character may look like a backslash. */
+bool sql_is_ambiguous(const char *text, const char *encoding);
 
 #endif

@@ -30,13 +30,13 @@ static const struct {
 	[CL_LOGIN] = { "login", "login", "cl_login",
 	    BIT(CL_GREET) | BIT(CL_CLOSING) | BIT(CL_CLOSED) },
 	[CL_GREET] = { "greet", "waiting", "cl_waiting",
-	    BIT(CL_IDLE) | BIT(CL_CLOSING) },
+	    BIT(CL_IDLE) | BIT(CL_ACTIVE) | BIT(CL_CLOSING) },
 	[CL_IDLE] = { "idle", "idle", "cl_active",
 	    BIT(CL_WAITING) | BIT(CL_ACTIVE) | BIT(CL_CLOSING) },
 	[CL_WAITING] = { "waiting", "waiting", "cl_waiting",
 	    BIT(CL_IDLE) | BIT(CL_ACTIVE) | BIT(CL_CLOSING) },
 	[CL_ACTIVE] = { "active", "active", "cl_active",
-	    BIT(CL_IDLE) | BIT(CL_CLOSING) },
+	    BIT(CL_IDLE) | BIT(CL_GREET) | BIT(CL_CLOSING) },
 	[CL_CANCEL] = { "cancel", "active_cancel_req", "cl_waiting",
 	    BIT(CL_CLOSING) },
 	[CL_CLOSING] = { "closing", "closing", "cl_login", BIT(CL_CLOSED) },
@@ -109,6 +109,7 @@ on_bury(struct task *t)
 	struct client *c = CONTAINER_OF(t, struct client, bury);
 
 	param_set_unref(c->params);
+	settings_unref(c->settings);
 	pool_unref(c->pool);
 	free(c->call);
 	free(c);

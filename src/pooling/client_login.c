@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/log.h"
 #include "client_private.h"
@@ -60,6 +61,64 @@ send_welcome(struct client *c, struct welcome *w)
 	client_input_held(c);
 }
 
+static uint64_t
+settings_key(const struct client *c)
+{
+	return settings_hash(c->settings) ^
+	    param_set_hash(c->params, PARAM_APPLICATION_NAME);
+}
+
+/* A server is asked whether it takes what the client wants set: at login, where
+ * a wrong one is told as PostgreSQL does. */
+static void
+try_settings(struct client *c)
+{
+	struct server *s;
+	struct err e;
+
+	c->waiter.greet = false;
+	c->settings_key = settings_key(c);
+	switch (pool_acquire(c->pool, &c->waiter, loop_now(c->home->loop), &s,
+	    &e)) {
+	case ACQUIRE_GOT:
+		client_try_settings(c, s);
+		break;
+	case ACQUIRE_QUEUED:
+		break;
+	case ACQUIRE_FAILED:
+		client_fatal(c, &e);
+		break;
+	}
+}
+
+/* Names no setting of a program can be wrong about. */
+static bool
+asks_for_settings(const struct client *c, const struct welcome *w)
+{
+	size_t i, n = param_names_count(c->home->cfg->param_names);
+
+	if (c->settings)
+		return true;
+	for (i = 0; i < n; i++) {
+		const char *want = param_get(c->params, i);
+		const char *have = param_get(w->params, i);
+
+		if (i != PARAM_APPLICATION_NAME && want && have &&
+		    strcasecmp(want, have) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* What such servers have taken once they take again; if not, the client's
+ * first query says so. */
+static bool
+settings_are_known(const struct client *c, const struct welcome *w)
+{
+	return c->pool->set->replication || !asks_for_settings(c, w) ||
+	    welcome_has_taken(w, settings_key(c));
+}
+
 static void
 greet(struct client *c)
 {
@@ -67,6 +126,11 @@ greet(struct client *c)
 	struct server *s;
 	struct err e;
 
+	if (w && !settings_are_known(c, w)) {
+		welcome_unref(w);
+		try_settings(c);
+		return;
+	}
 	if (w) {
 		send_welcome(c, w);
 		return;
@@ -84,6 +148,22 @@ greet(struct client *c)
 		client_fatal(c, &e);
 		break;
 	}
+}
+
+void
+client_settings_taken(struct client *c)
+{
+	struct welcome *w = pool_welcome(c->pool);
+
+	c->greeting = false;
+	client_enter(c, CL_GREET);
+	if (w) {
+		welcome_take(w, c->settings_key);
+		send_welcome(c, w);
+		return;
+	}
+	stream_resume(&c->stream);
+	greet(c);
 }
 
 void
@@ -252,6 +332,7 @@ logged_in(struct client *c)
 	atomic_fetch_add(&c->pool->n_clients, 1);
 	c->counted = login_is_counted(c->login);
 	c->params = param_set_ref(r->params);
+	c->settings = settings_ref(r->settings);
 	login_free(c->login);
 	c->login = NULL;
 	client_refresh(c, h->cfg);

@@ -27,6 +27,8 @@ link_server(struct client *c, struct server *s, const struct span *first)
 		.server = s,
 		.pool = c->pool,
 		.params = &c->params,
+		.settings = &c->settings,
+		.greeting = c->state == CL_GREET,
 		.owner = &relay_owner,
 		.arg = c,
 		.client_eof = c->gone,
@@ -34,10 +36,20 @@ link_server(struct client *c, struct server *s, const struct span *first)
 		.max_packet = (uint32_t)c->home->cfg->max_packet_size,
 	};
 
+	/* Until it is welcomed the clock of the login runs on. */
+	if (!a.greeting)
+		timer_clear(&c->timer);
 	client_enter(c, CL_ACTIVE);
-	timer_clear(&c->timer);
 	c->notified = false;
 	c->relay = relay_start(c->home->relays, &a, first);
+}
+
+/* A server, to see whether it takes what the client asked for at login. */
+void
+client_try_settings(struct client *c, struct server *s)
+{
+	c->greeting = true;
+	link_server(c, s, NULL);
 }
 
 void
@@ -45,6 +57,10 @@ client_granted(struct waiter *w, struct server *s)
 {
 	struct client *c = CONTAINER_OF(w, struct client, waiter);
 
+	if (c->state == CL_GREET && !c->waiter.greet) {
+		client_try_settings(c, s);
+		return;
+	}
 	if (c->state == CL_GREET) {
 		/* Only the welcome was wanted. */
 		pool_release(s);
@@ -221,6 +237,10 @@ relay_over(void *arg, enum relay_end end, const struct err *e,
 	c->request_us = loop_now(c->home->loop);
 	c->relay = NULL;
 	stream_set_ops(&c->stream, &client_stream_ops);
+	if (UNLIKELY(c->greeting) && end == RELAY_DONE) {
+		client_settings_taken(c);
+		return;
+	}
 	switch (end) {
 	case RELAY_DONE:
 		client_enter_idle(c);

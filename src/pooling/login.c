@@ -41,6 +41,7 @@ login_free(struct login *l)
 		return;
 	auth_server_free(l->auth);
 	param_set_unref(l->r.params);
+	settings_unref(l->r.settings);
 	arena_wipe_free(l->arena);
 	config_unref(l->cfg);
 	wipe(l, sizeof(*l));
@@ -100,6 +101,46 @@ track(struct login *l, const char *name, const char *value)
 	return true;
 }
 
+/* A walsender is given everything when it starts. */
+static void
+take_walsender_setting(struct login *l, const char *name, const char *value)
+{
+	struct buf b = { 0 };
+
+	buf_printf(&b, "%s -c %s=", l->r.options, name);
+	for (; *value; value++) {
+		if (*value == '\\' || *value == ' ' ||
+		    (*value >= '\t' && *value <= '\r'))
+			buf_append(&b, "\\", 1);
+		buf_append(&b, value, 1);
+	}
+	buf_append(&b, "", 1);
+	l->r.options = arena_strdup(l->arena, (const char *)buf_head(&b));
+	buf_free(&b);
+}
+
+/* Any other setting is the server's to judge: it is set there, as a string,
+ * before the client's first query. */
+static void
+take_setting(struct login *l, const char *name, const char *value)
+{
+	char *key = arena_strdup(l->arena, name), *p;
+	struct buf sql = { 0 };
+
+	for (p = key; *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p - 'A' + 'a');
+	buf_printf(&sql, "SELECT pg_catalog.set_config(");
+	sql_put_literal(&sql, span_of(key));
+	buf_printf(&sql, ",");
+	sql_put_literal(&sql, span_of(value));
+	buf_printf(&sql, ",false)");
+	if (!l->wild && sql_is_ambiguous(value, "SJIS"))
+		l->wild = arena_strdup(l->arena, value);
+	l->r.settings = settings_with(l->r.settings, key, buf_span(&sql));
+	buf_free(&sql);
+}
+
 static bool
 take_options(struct login *l, const char *options, struct err *e)
 {
@@ -118,13 +159,9 @@ take_options(struct login *l, const char *options, struct err *e)
 			    "'--config=val' are allowed");
 		else if (!track(l, name, value) && !list_has(ignore, name) &&
 		    !list_has(ignore, "options"))
-			ok = err_set(e, "0A000", "unsupported startup "
-			    "parameter in options: %s", name);
+			take_setting(l, name, value);
 		buf_reset(&text);
 	}
-	if (!ok && next == PARAM_ONE)
-		err_hint(e, "set it with SET after connecting, or list it in "
-		    "ignore_startup_parameters to have it ignored");
 	buf_free(&text);
 	return ok;
 }
@@ -165,7 +202,8 @@ take_param(struct login *l, const struct startup_param *p, struct err *e)
 	} else if (strcmp(p->name, "options") == 0) {
 		/* A walsender's are the server's business. */
 		if (login_is_replication(r))
-			r->options = arena_strdup(l->arena, p->value);
+			r->options = arena_printf(l->arena, "%s %s", p->value,
+			    r->options);
 		else
 			return take_options(l, p->value, e);
 	} else if (strcmp(p->name, "application_name") == 0) {
@@ -173,11 +211,10 @@ take_param(struct login *l, const struct startup_param *p, struct err *e)
 	} else if (strncmp(p->name, "_pq_.", 5) != 0 &&
 	    !track(l, p->name, p->value) &&
 	    !list_has(l->cfg->ignore_startup_parameters, p->name)) {
-		err_set(e, "0A000", "unsupported startup parameter: %s",
-		    p->name);
-		err_hint(e, "list it in ignore_startup_parameters to have it "
-		    "ignored");
-		return false;
+		if (login_is_replication(r))
+			take_walsender_setting(l, p->name, p->value);
+		else
+			take_setting(l, p->name, p->value);
 	}
 	return true;
 }
@@ -276,6 +313,11 @@ take_startup(struct login *l, const struct startup *s, struct err *e)
 	if (next == PARAM_BAD)
 		return err_set(e, "08P01", "invalid startup packet layout: "
 		    "expected terminator as last byte");
+	if (l->wild && sql_is_ambiguous(l->wild,
+	    param_get(l->r.params, PARAM_CLIENT_ENCODING)))
+		return err_set(e, "22023", "a startup parameter cannot be "
+		    "quoted safely in encoding \"%s\"",
+		    param_get(l->r.params, PARAM_CLIENT_ENCODING));
 	if (!l->r.user || !l->r.user[0])
 		return err_set(e, "28000", "no username supplied");
 	if (strlen(l->r.user) >= USER_MAX)

@@ -22,6 +22,7 @@ struct login {
 	bool no_database;
 	struct auth_server *auth;
 	uint8_t key[8];
+	const char *wild; /* a value that not every encoding can quote */
 	const char *plain_secret; /* whose verifier may be worth keeping */
 	struct login_result r;
 };

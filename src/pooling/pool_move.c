@@ -185,6 +185,8 @@ on_settled(struct server *s, bool ok)
 	bool reset = s->testing_reset;
 
 	s->testing_reset = false;
+	if (ok && reset)
+		server_forget_settings(s, p->set->reset_query);
 	if (ok) {
 		pool_release(s);
 		return;

@@ -147,10 +147,11 @@ release_server(struct relay *r)
 }
 
 void
-relay_finish(struct relay *r, enum relay_end how, const char *reason)
+relay_finish(struct relay *r, enum relay_end how, const struct err *e,
+    const char *reason)
 {
 	release_server(r);
-	relay_end(r, how, NULL, reason);
+	relay_end(r, how, e, reason);
 }
 
 /* The client has gone, and the server is not idle. */
@@ -177,7 +178,7 @@ relay_client_left(struct relay *r, const char *reason, bool at_once)
 	if (r->over)
 		return;
 	if (server_is_clean(r)) {
-		relay_finish(r, RELAY_LEFT, reason);
+		relay_finish(r, RELAY_LEFT, NULL, reason);
 		return;
 	}
 	relay_leave_server(r, at_once);
@@ -300,7 +301,7 @@ relay_settle(struct relay *r)
 	}
 	if (p->status == 'I' && (r->set->mode != POOL_SESSION || r->yields) &&
 	    stream_unsent(r->a.client) <= RELAY_HIGH) {
-		relay_finish(r, RELAY_DONE, NULL);
+		relay_finish(r, RELAY_DONE, NULL, NULL);
 		return;
 	}
 	relay_balance(r);
@@ -332,11 +333,15 @@ relay_start(struct relay_pool *rp, const struct relay_args *a,
 		r->gone_us = loop_now(a->loop);
 		relay_set_timer(r);
 	}
-	if (!relay_sync_params(r)) {
+	if (!relay_sync(r)) {
 		if (first && !r->over)
 			relay_keep_rest(r, first->p, first->n);
 		if (!r->over)
 			relay_balance(r);
+		return r;
+	}
+	if (UNLIKELY(a->greeting)) {
+		relay_finish(r, RELAY_DONE, NULL, NULL);
 		return r;
 	}
 	if (first) {

@@ -26,6 +26,8 @@ down_error(struct relay *r, struct span body)
 {
 	struct notice_fields f;
 
+	if (UNLIKELY(r->syncing))
+		relay_sync_refused(r, body);
 	if (!msg_notice(body, &f) || !f.severity)
 		return;
 	if (strcmp(f.severity, "FATAL") == 0 ||

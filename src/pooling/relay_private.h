@@ -24,6 +24,7 @@ struct relay {
 	uint32_t down_skip;
 	bool down_forward; /* ... and whether its bytes go to the client */
 	bool syncing; /* our SET runs; the client's bytes are held */
+	bool sync_both; /* ... of parameters and of other settings */
 	bool cancel_wanted; /* a cancel came meanwhile */
 	bool block; /* statement mode: the server is in a transaction block */
 	bool may_commit; /* something that may commit has been sent */
@@ -65,7 +66,8 @@ void relay_server_failed(struct relay *r, const struct err *e,
     const char *reason);
 void relay_server_nonsense(struct relay *r, const char *reason);
 /* A clean server goes back to its pool. */
-void relay_finish(struct relay *r, enum relay_end how, const char *reason);
+void relay_finish(struct relay *r, enum relay_end how, const struct err *e,
+    const char *reason);
 /* The client's part is over; the server is drained or closed. at_once: what
  * runs is cancelled without waiting for client_gone_grace. */
 void relay_leave_server(struct relay *r, bool at_once);
@@ -109,8 +111,10 @@ extern const struct stream_ops relay_server_ops;
 
 /* Makes the server's settings those of the client. False when a SET is under
  * way, behind which the client's bytes have to wait. */
-bool relay_sync_params(struct relay *r);
-/* Our SET has been answered, or not yet. */
+bool relay_sync(struct relay *r);
+/* Our SETs have been answered, or not yet. */
 void relay_synced(struct relay *r);
+/* The ErrorResponse to one of them. */
+void relay_sync_refused(struct relay *r, struct span body);
 
 #endif

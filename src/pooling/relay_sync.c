@@ -1,78 +1,151 @@
 /* Before a client's first message its server gets the client's settings. */
+#include <stdlib.h>
+
+#include "proto/msg.h"
 #include "proto/reply.h"
 #include "relay_private.h"
 
-/* Our SET has been answered, or not yet. */
+/* What the server says to our SETs is the client's to know. */
+void
+relay_sync_refused(struct relay *r, struct span body)
+{
+	struct notice_fields f;
+
+	if (r->err || !msg_notice(body, &f))
+		return;
+	r->err = xmalloc(sizeof(*r->err));
+	err_set(r->err, f.sqlstate ? f.sqlstate : "22023", "%s",
+	    f.message ? f.message : "invalid server parameter");
+	if (f.detail)
+		err_detail(r->err, "%s", f.detail);
+	if (f.hint)
+		err_hint(r->err, "%s", f.hint);
+}
+
+static void
+sync_failed(struct relay *r)
+{
+	struct err e;
+
+	if (r->a.greeting && r->err) {
+		e = *r->err;
+	} else {
+		err_set(&e, "22023", "invalid server parameter");
+		err_detail(&e, "the server refused a setting of this client "
+		    "when it was replayed%s%s", r->err ? ": " : "",
+		    r->err ? r->err->msg : "");
+	}
+	free(r->err);
+	r->err = NULL;
+	/* A text that failed has changed nothing. Of two it is not known which
+	 * one it was. */
+	if (r->sync_both)
+		relay_server_failed(r, &e, "var change failed");
+	else
+		relay_finish(r, RELAY_FAILED, &e, "invalid server parameter");
+}
+
+/* Our SETs have been answered, or not yet. */
 void
 relay_synced(struct relay *r)
 {
 	struct server *s = relay_server_of(r);
-	struct err e;
 
 	if (!pipeline_is_settled(&s->pipeline))
 		return;
 	r->syncing = false;
 	r->sync_us = 0;
-	if (s->pipeline.own_error) {
-		err_set(&e, "22023", "invalid server parameter");
-		err_detail(&e, "the server refused a setting of this client "
-		    "when it was replayed");
-		relay_server_failed(r, &e, "var change failed");
+	if (r->err || s->pipeline.own_error) {
+		sync_failed(r);
 		return;
 	}
 	/* The server's spelling is the client's from now on, else the SET
 	 * would come again and again; and both share one set. */
 	param_set_unref(*r->a.params);
 	*r->a.params = param_set_ref(s->params);
+	settings_unref(s->settings);
+	s->settings = settings_ref(*r->a.settings);
 	if (r->cancel_wanted) {
-		relay_finish(r, RELAY_CANCELED, NULL);
+		relay_finish(r, RELAY_CANCELED, NULL, NULL);
+		return;
+	}
+	if (r->a.greeting) {
+		relay_finish(r, RELAY_DONE, NULL, NULL);
 		return;
 	}
 	relay_feed_held(r);
 	relay_settle(r);
 }
 
-/* Makes the server's settings those of the client. False when a SET is under
- * way, behind which the client's bytes have to wait. */
-bool
-relay_sync_params(struct relay *r)
+static void
+send_sets(struct relay *r, struct buf *sql)
 {
 	struct server *s = relay_server_of(r);
-	struct buf sql = { 0 }, msg = { 0 };
+	struct buf msg = { 0 };
+
+	if (buf_len(sql)) {
+		buf_append(sql, "", 1);
+		pipeline_own_sent(&s->pipeline, 'Q');
+		request_query(&msg, (const char *)buf_head(sql));
+		stream_write(&s->stream, buf_head(&msg), buf_len(&msg));
+		buf_free(&msg);
+	}
+	buf_free(sql);
+}
+
+/* Both take the one with the lower address: so all clients and servers with
+ * the same values come to share one set, and a comparison of two pointers
+ * suffices. */
+static void
+share_params(struct relay *r)
+{
+	struct server *s = relay_server_of(r);
+
+	if ((uintptr_t)*r->a.params < (uintptr_t)s->params)
+		s->params = param_set_share(*r->a.params, s->params);
+	else
+		*r->a.params = param_set_share(s->params, *r->a.params);
+}
+
+static void
+share_settings(struct relay *r)
+{
+	struct server *s = relay_server_of(r);
+
+	if ((uintptr_t)*r->a.settings < (uintptr_t)s->settings)
+		s->settings = settings_share(*r->a.settings, s->settings);
+	else
+		*r->a.settings = settings_share(s->settings, *r->a.settings);
+}
+
+bool
+relay_sync(struct relay *r)
+{
+	struct server *s = relay_server_of(r);
+	struct buf params = { 0 }, settings = { 0 };
 	struct err e;
 	int n;
 
-	if (LIKELY(*r->a.params == s->params) || r->set->replication)
+	if (LIKELY(*r->a.params == s->params &&
+		*r->a.settings == s->settings) || r->set->replication)
 		return true;
-	if (param_set_same(*r->a.params, s->params)) {
-		/* Both take the one with the lower address: so all clients and
-		 * servers with the same values come to share one set, and the
-		 * comparison above suffices. */
-		if ((uintptr_t)*r->a.params < (uintptr_t)s->params)
-			s->params = param_set_share(*r->a.params, s->params);
-		else
-			*r->a.params = param_set_share(s->params,
-			    *r->a.params);
-		return true;
-	}
-	n = param_diff_sql(s->target->names, *r->a.params, s->params, &sql,
+	share_params(r);
+	share_settings(r);
+	n = param_diff_sql(s->target->names, *r->a.params, s->params, &params,
 	    &e);
-	if (n == 0) {
-		buf_free(&sql);
-		return true;
-	}
 	if (n < 0) {
-		buf_free(&sql);
 		relay_leave_server(r, true);
 		relay_end(r, RELAY_FAILED, &e, "invalid server parameter");
 		return false;
 	}
-	buf_append(&sql, "", 1);
-	pipeline_own_sent(&s->pipeline, 'Q');
-	request_query(&msg, (const char *)buf_head(&sql));
-	stream_write(&s->stream, buf_head(&msg), buf_len(&msg));
-	buf_free(&sql);
-	buf_free(&msg);
+	n += settings_diff_sql(*r->a.settings, s->settings, &settings);
+	if (n == 0)
+		return true;
+	r->sync_both = buf_len(&params) && buf_len(&settings);
+	/* Two messages: a text is read in the encoding, and by the rules for
+	 * quotes, that hold when it comes. */
+	send_sets(r, &params);
+	send_sets(r, &settings);
 	r->syncing = true;
 	r->sync_us = loop_now(r->a.loop);
 	relay_set_timer(r);

@@ -118,6 +118,7 @@ server_free(struct server *s)
 	timer_fini(&s->timer);
 	pipeline_fini(&s->pipeline);
 	param_set_unref(s->params);
+	settings_unref(s->settings);
 	welcome_unref(s->welcome);
 	target_unref(s->target);
 	wipe(s->key, sizeof(s->key));
@@ -412,6 +413,15 @@ server_set_deadline(struct server *s, usec_t deadline_us)
 		timer_set(s->loop, &s->timer, deadline_us);
 	else
 		timer_clear(&s->timer);
+}
+
+void
+server_forget_settings(struct server *s, const char *sql)
+{
+	if (!strcasestr(sql, "DISCARD ALL") && !strcasestr(sql, "RESET ALL"))
+		return;
+	settings_unref(s->settings);
+	s->settings = NULL;
 }
 
 int

@@ -300,7 +300,7 @@ target_dial(const struct server_target *t, const char *host,
 struct welcome *
 welcome_new(struct span bytes, struct param_set *params)
 {
-	struct welcome *w = xmalloc(sizeof(*w) + bytes.n);
+	struct welcome *w = xcalloc(1, sizeof(*w) + bytes.n);
 
 	atomic_init(&w->refs, 1);
 	w->params = param_set_ref(params);
@@ -308,6 +308,25 @@ welcome_new(struct span bytes, struct param_set *params)
 	if (bytes.n)
 		memcpy(w->bytes, bytes.p, bytes.n);
 	return w;
+}
+
+bool
+welcome_has_taken(const struct welcome *w, uint64_t key)
+{
+	size_t i;
+
+	for (i = 0; i < WELCOME_TAKEN; i++)
+		if (atomic_load(&w->taken[i]) == key)
+			return true;
+	return false;
+}
+
+void
+welcome_take(struct welcome *w, uint64_t key)
+{
+	if (!welcome_has_taken(w, key))
+		atomic_store(&w->taken[atomic_fetch_add(&w->n_taken, 1) %
+		    WELCOME_TAKEN], key);
 }
 
 struct welcome *

@@ -16,8 +16,6 @@ static const char *const fixed_names[] = {
 	"DateStyle", "client_encoding", "TimeZone",
 	"standard_conforming_strings", "application_name",
 };
-#define CLIENT_ENCODING 1 /* index of it above */
-#define APPLICATION_NAME 4
 
 static bool
 names_add(struct param_names *n, const char *name, struct err *e)
@@ -297,6 +295,25 @@ param_set_same(const struct param_set *a, const struct param_set *b)
 	    memcmp(a->at, b->at, a->size) == 0;
 }
 
+/* FNV-1a, 64 bits; each value counts with its NUL, a missing one with a byte
+ * that no value begins with. */
+uint64_t
+param_set_hash(const struct param_set *s, size_t but)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+	size_t i;
+
+	for (i = 0; i < s->count; i++) {
+		const char *v = i != but ? param_get(s, i) : NULL;
+		const uint8_t *p = (const uint8_t *)(v ? v : "\xff");
+
+		do
+			h = (h ^ *p) * 0x100000001b3u;
+		while (*p++ != '\0');
+	}
+	return h;
+}
+
 struct param_set *
 param_set_share(struct param_set *a, struct param_set *b)
 {
@@ -339,8 +356,8 @@ encoding_is_unsafe(const char *encoding)
 	return false;
 }
 
-static void
-put_literal(struct buf *sql, struct span text)
+void
+sql_put_literal(struct buf *sql, struct span text)
 {
 	size_t i;
 
@@ -389,14 +406,14 @@ put_list(struct buf *sql, const char *p)
 	while (is_blank(*p))
 		p++;
 	if (*p == '\0') {
-		put_literal(sql, SPAN_LIT(""));
+		sql_put_literal(sql, SPAN_LIT(""));
 		return true;
 	}
 	for (;;) {
 		p = list_element(p, &word);
 		if (p == NULL)
 			break;
-		put_literal(sql, buf_span(&word));
+		sql_put_literal(sql, buf_span(&word));
 		while (is_blank(*p))
 			p++;
 		ok = *p == '\0';
@@ -410,14 +427,14 @@ put_list(struct buf *sql, const char *p)
 	return ok;
 }
 
-static bool
-value_is_ambiguous(const char *value, const char *encoding)
+bool
+sql_is_ambiguous(const char *text, const char *encoding)
 {
 	const unsigned char *p;
 
-	if (strchr(value, '\\') == NULL || !encoding_is_unsafe(encoding))
+	if (strchr(text, '\\') == NULL || !encoding_is_unsafe(encoding))
 		return false;
-	for (p = (const unsigned char *)value; *p != '\0'; p++)
+	for (p = (const unsigned char *)text; *p != '\0'; p++)
 		if (*p >= 0x80)
 			return true;
 	return false;
@@ -431,12 +448,12 @@ put_set(struct buf *sql, const char *name, const char *value,
 		return err_set(e, "22023",
 		    "value of parameter \"%s\" is longer than %d bytes", name,
 		    PARAM_VALUE_MAX);
-	if (value_is_ambiguous(value, encoding))
+	if (sql_is_ambiguous(value, encoding))
 		return err_set(e, "22023", "value of parameter \"%s\" cannot "
 		    "be quoted safely in encoding \"%s\"", name, encoding);
 	buf_printf(sql, "SET %s=", name);
 	if (!is_quoted_list(name))
-		put_literal(sql, span_of(value));
+		sql_put_literal(sql, span_of(value));
 	else if (!put_list(sql, value))
 		return err_set(e, "22023",
 		    "value of parameter \"%s\" is not a list of names", name);
@@ -449,7 +466,7 @@ put_set(struct buf *sql, const char *name, const char *value,
 static bool
 same_value(size_t index, const char *a, const char *b)
 {
-	return index < APPLICATION_NAME ? strcasecmp(a, b) == 0 : strcmp(a, b) == 0;
+	return index < PARAM_APPLICATION_NAME ? strcasecmp(a, b) == 0 : strcmp(a, b) == 0;
 }
 
 int
@@ -463,7 +480,7 @@ param_diff_sql(const struct param_names *names, const struct param_set *want,
 	if (want == have)
 		return 0;
 	/* The text is read in the encoding that the server has now. */
-	encoding = param_get(have, CLIENT_ENCODING);
+	encoding = param_get(have, PARAM_CLIENT_ENCODING);
 	for (i = 0; i < names->count; i++) {
 		const char *w = param_get(want, i);
 		const char *h = param_get(have, i);

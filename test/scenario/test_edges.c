@@ -188,7 +188,7 @@ START_TEST(one_who_never_reads_his_last_words_is_dropped)
 }
 END_TEST
 
-START_TEST(an_unknown_database_or_a_strange_parameter)
+START_TEST(an_unknown_database)
 {
 	struct peer *c;
 
@@ -197,10 +197,6 @@ START_TEST(an_unknown_database_or_a_strange_parameter)
 	say_startup(c, (const char *const[]){ "user", "alice", "database",
 	    "nosuch", NULL });
 	hear(c, "E=FATAL 3D000 no such database: nosuch|EOF");
-	c = client_connects();
-	say_startup(c, (const char *const[]){ "user", "alice", "database",
-	    "app", "strange", "1", NULL });
-	hear(c, "E=FATAL 0A000 unsupported startup parameter: strange|EOF");
 	nobody_dials();
 }
 END_TEST
@@ -215,4 +211,4 @@ SCENARIOS("edges",
     max_client_conn_is_a_limit,
     last_words_reach_one_who_goes_on_talking,
     one_who_never_reads_his_last_words_is_dropped,
-    an_unknown_database_or_a_strange_parameter)
+    an_unknown_database)

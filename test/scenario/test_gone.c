@@ -444,19 +444,19 @@ START_TEST(it_leaves_while_its_settings_are_replayed)
 	one_query(a, s);
 	b = client_connects();
 	say_startup(b, (const char *const[]){ "user", "alice", "database",
-	    "app", "TimeZone", "Mars", NULL });
+	    "app", "application_name", "Mars", NULL });
 	hear_welcome(b);
 	say(b, "Q=insert");
 	hear(s, "Q=SET *");
 	reset(b);
 	/* It was sent whole, and so it is carried out. */
-	say(s, "C=SET|S=TimeZone:Mars|Z=I");
+	say(s, "C=SET|S=application_name:Mars|Z=I");
 	hear(s, "Q=insert");
 	say(s, "C=INSERT 0 1|Z=I");
 	/* The next one has its own. */
 	say(a, "Q=select 1");
-	hear(s, "Q=SET TimeZone='UTC'*");
-	say(s, "C=SET|S=TimeZone:UTC|Z=I");
+	hear(s, "Q=SET application_name=''*");
+	say(s, "C=SET|S=application_name:|Z=I");
 	hear(s, "Q=select 1");
 }
 END_TEST

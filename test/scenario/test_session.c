@@ -1,15 +1,25 @@
 /* Linked: settings that follow, cancels, pipelines, and asides of servers. */
 #include "scenario.h"
 
-/* Logs in with a time zone of its own. */
+/* Logs in with a time zone of its own, which is tried on s; a then sets it
+ * back. */
 static struct peer *
-client_from_mars(void)
+client_from_mars(struct peer *s, struct peer *a)
 {
 	struct peer *c = client_connects();
 
 	say_startup(c, (const char *const[]){ "user", "alice", "database",
 	    "app", "TimeZone", "Mars", NULL });
+	hear(s, "Q=SET TimeZone='Mars'*");
+	hear(c, "");
+	say(s, "C=SET|S=TimeZone:Mars|Z=I");
 	hear_welcome(c);
+	say(a, "Q=select 0");
+	hear(s, "Q=SET TimeZone='UTC'*");
+	say(s, "C=SET|S=TimeZone:UTC|Z=I");
+	hear(s, "Q=select 0");
+	say(s, "C=SELECT 1|Z=I");
+	hear(a, "C=SELECT 1|Z=I");
 	return c;
 }
 
@@ -19,7 +29,7 @@ START_TEST(settings_are_replayed_before_the_clients_bytes)
 
 	given("");
 	a = client_in("alice", &s);
-	b = client_from_mars();
+	b = client_from_mars(s, a);
 	mutter(b, "Q=select 1");
 	say(b, "Q=select 2");
 	hear(s, "Q=SET TimeZone='Mars'*");
@@ -70,26 +80,102 @@ START_TEST(a_setting_that_the_server_refuses)
 
 	given("");
 	a = client_in("alice", &s);
-	b = client_from_mars();
+	b = client_from_mars(s, a);
 	say(b, "Q=select 1");
 	hear(s, "Q=SET TimeZone='Mars'*");
 	say(s, "E=ERROR 22023 invalid value for parameter TimeZone|Z=I");
 	hear(b, "E=FATAL 22023 invalid server parameter|EOF");
-	hear(s, "X|EOF");
-	hang_up(s);
+	/* Nothing has changed there. */
 	say(a, "Q=select 1");
-	s = server_in();
 	hear(s, "Q=select 1");
+}
+END_TEST
+
+static struct peer *
+client_with(const char *name, const char *value)
+{
+	struct peer *c = client_connects();
+
+	say_startup(c, (const char *const[]){ "user", "alice", "database",
+	    "app", name, value, NULL });
+	return c;
+}
+
+/* What no server reports is set with SQL, tried once, and set back. */
+START_TEST(a_startup_setting_is_tried_once_and_replayed)
+{
+	struct peer *s, *a, *b, *c;
+
+	given("");
+	a = client_in("alice", &s);
+	b = client_with("Work_mem", "1'MB");
+	hear(s, "Q=SELECT pg_catalog.set_config('work_mem','1''MB',false);");
+	hear(b, "");
+	say(s, "T|D|C=SELECT 1|Z=I");
+	hear_welcome(b);
+	one_query(b, s);
+	c = client_with("work_mem", "1'MB");
+	hear_welcome(c);
+	one_query(c, s);
+	say(a, "Q=select 1");
+	hear(s, "Q=RESET \"work_mem\";");
+	say(s, "C=RESET|Z=I");
+	hear(s, "Q=select 1");
+	say(s, "C=SELECT 1|Z=I");
+	hear(a, "C=SELECT 1|Z=I");
+	say(c, "Q=select 2");
+	hear(s, "Q=SELECT pg_catalog.set_config('work_mem','1''MB',false);");
+	say(s, "T|D|C=SELECT 1|Z=I");
+	hear(s, "Q=select 2");
+	say(s, "C=SELECT 1|Z=I");
+	hear(c, "C=SELECT 1|Z=I");
+}
+END_TEST
+
+START_TEST(a_startup_setting_that_the_server_refuses)
+{
+	struct peer *s, *a, *b;
+
+	given("");
+	a = client_in("alice", &s);
+	b = client_with("nonsense", "1");
+	hear(s, "Q=SELECT pg_catalog.set_config('nonsense','1',false);");
+	say(s, "E=ERROR 42704 unrecognized configuration parameter|Z=I");
+	hear(b, "E=FATAL 42704 unrecognized configuration parameter|EOF");
+	one_query(a, s);
+	nobody_dials();
+}
+END_TEST
+
+/* The login's clock runs while it waits for a server to ask. */
+START_TEST(a_startup_setting_waits_for_a_busy_server)
+{
+	struct peer *s, *a, *b;
+
+	given("client_login_timeout = 5\n");
+	a = client_in("alice", &s);
+	say(a, "Q=begin");
+	hear(s, "Q=begin");
+	say(s, "C=BEGIN|Z=T");
+	hear(a, "C=BEGIN|Z=T");
+	b = client_with("work_mem", "1MB");
+	advance(4 * USEC_PER_SEC);
+	hear(b, "");
+	advance(2 * USEC_PER_SEC);
+	hear(b, "E=FATAL 57P05 client_login_timeout (server down)|EOF");
+	say(a, "Q=commit");
+	say(s, "C=COMMIT|Z=I");
+	hear(a, "C=COMMIT|Z=I");
 }
 END_TEST
 
 START_TEST(a_server_that_ends_during_the_replay)
 {
-	struct peer *s, *b;
+	struct peer *s, *a, *b;
 
 	given("");
-	(void)client_in("alice", &s);
-	b = client_from_mars();
+	a = client_in("alice", &s);
+	b = client_from_mars(s, a);
 	say(b, "Q=select 1");
 	hear(s, "Q=SET TimeZone='Mars'*");
 	hang_up(s);
@@ -99,11 +185,11 @@ END_TEST
 
 START_TEST(a_cancel_during_the_replay_is_answered_by_us)
 {
-	struct peer *s, *b, *k;
+	struct peer *s, *a, *b, *k;
 
 	given("");
-	(void)client_in("alice", &s);
-	b = client_from_mars();
+	a = client_in("alice", &s);
+	b = client_from_mars(s, a);
 	say(b, "Q=select 1");
 	hear(s, "Q=SET TimeZone='Mars'*");
 	k = client_cancels(b);
@@ -571,6 +657,9 @@ SCENARIOS("session",
     settings_are_replayed_before_the_clients_bytes,
     a_setting_follows_the_client_that_made_it,
     a_setting_that_the_server_refuses,
+    a_startup_setting_is_tried_once_and_replayed,
+    a_startup_setting_that_the_server_refuses,
+    a_startup_setting_waits_for_a_busy_server,
     a_server_that_ends_during_the_replay,
     a_cancel_during_the_replay_is_answered_by_us,
     a_cancel_is_aimed_at_the_current_query,

@@ -244,7 +244,7 @@ syncing(void)
 	(void)client_in("alice", &s);
 	c = client_connects();
 	say_startup(c, (const char *const[]){ "user", "alice", "database",
-	    "app", "TimeZone", "Mars", NULL });
+	    "app", "application_name", "Mars", NULL });
 	hear_welcome(c);
 	say(c, "Q=select 1");
 	hear(s, "Q=SET *");
@@ -299,7 +299,7 @@ START_TEST(what_clients_may_say_while_they_wait)
 		syncing();
 		say_type(c, type);
 		ck_assert(!is_closed(c));
-		say(s, "C=SET|S=TimeZone:Mars|Z=I");
+		say(s, "C=SET|S=application_name:Mars|Z=I");
 		say(s, "C=SELECT 1|Z=I");
 		advance(USEC_PER_SEC);
 		world_close();

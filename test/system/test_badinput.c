@@ -90,8 +90,8 @@ START_TEST (startup_packet_of_wrong_layout) {
 		CASE("\0", "no username supplied"),
 		CASE("user\0\0\0", "no username supplied"),
 		CASE("database\0app\0\0", "no username supplied"),
-		CASE("user\0alice\0nonsense\0x\0\0",
-		    "unsupported startup parameter: nonsense"),
+		CASE("user\0alice\0database\0app\0nonsense\0x\0\0",
+		    "unrecognized configuration parameter \"nonsense\""),
 #undef CASE
 	};
 	struct pooler *p = pooler_start("worker_threads = 1\n");

@@ -105,6 +105,23 @@ START_TEST(equal_sets_can_be_shared)
 }
 END_TEST
 
+START_TEST(keys_are_of_the_values_but_one)
+{
+	struct param_set *a = param_set_new(5), *b = param_set_new(5);
+
+	ck_assert_uint_eq(param_set_hash(a, 4), param_set_hash(b, 4));
+	a = param_set_with(a, 4, "mine");
+	ck_assert_uint_eq(param_set_hash(a, 4), param_set_hash(b, 4));
+	ck_assert_uint_ne(param_set_hash(a, 0), param_set_hash(b, 0));
+	a = param_set_with(a, 1, "");
+	ck_assert_uint_ne(param_set_hash(a, 4), param_set_hash(b, 4));
+	b = param_set_with(b, 2, "");
+	ck_assert_uint_ne(param_set_hash(a, 4), param_set_hash(b, 4));
+	param_set_unref(a);
+	param_set_unref(b);
+}
+END_TEST
+
 START_TEST(fill_takes_what_is_missing)
 {
 	struct param_set *a = param_set_with(param_set_new(3), 0, "mine");
@@ -272,6 +289,7 @@ suite(void)
 	tcase_add_test(t, names_that_cannot_be_are_refused);
 	tcase_add_test(t, sets_never_change);
 	tcase_add_test(t, equal_sets_can_be_shared);
+	tcase_add_test(t, keys_are_of_the_values_but_one);
 	tcase_add_test(t, fill_takes_what_is_missing);
 	tcase_add_loop_test(t, differences_become_sql, 0,
 	    (int)ARRAY_LEN(diffs));
