@@ -28,6 +28,11 @@
 #include "pooling/registry.h"
 #include "pooling/worker.h"
 
+/* Logins whose keys wait to be derived: some 3 ms each. */
+#define DERIVE_QUEUE 2000
+/* What a thread that still works may take at the end. */
+#define OFFLOAD_PATIENCE_US USEC_PER_SEC
+
 struct process {
 	struct cli cli;
 	struct config *cfg; /* that of the start */
@@ -176,6 +181,8 @@ make_hub(struct process *p, struct err *e)
 	if (hub->dns == NULL)
 		return false;
 	hub->keys = cancel_keys_new();
+	hub->derive = offload_new("derive", p->cfg->worker_threads,
+	    DERIVE_QUEUE);
 	hub->registry = registry_new(hub);
 	workers_new(hub, p->cfg->worker_threads);
 	return true;
@@ -237,6 +244,8 @@ serve(struct process *p)
 	console_end_all(pl);
 	listener_close(pl->listener);
 	workers_stop(hub);
+	offload_free(hub->derive, OFFLOAD_PATIENCE_US);
+	hub->derive = NULL;
 	return ok;
 }
 

@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "io/dns.h"
 #include "io/loop.h"
+#include "io/offload.h"
 #include "io/stream.h"
 #include "policy/config.h"
 
@@ -19,6 +20,7 @@ struct cancel_keys;
 struct handover;
 struct server_list;
 struct welcome_shelf;
+struct keycache;
 
 /* One per process. Fields are set before the workers start and then left
  * alone, but for the atomics and cfg. */
@@ -28,6 +30,8 @@ struct hub {
 	struct registry *registry;
 	struct cancel_keys *keys;
 	struct welcome_shelf *welcomes;
+	struct offload *derive; /* NULL: inside the caller (tests) */
+	struct keycache *keycache;
 	struct worker **workers;
 	struct loop **loops; /* of the workers */
 	int n_workers;

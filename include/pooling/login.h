@@ -8,6 +8,10 @@
  * database goes through the same exchange and fails at its end, with the same
  * words.
  *
+ * Some answers come from elsewhere: derived keys, a secret that has to be looked
+ * up, a judge. Meanwhile LOGIN_MORE is given and nothing is eaten; resume() says
+ * that it is to be fed again, if only with what it has not eaten yet.
+ *
  * Thread: the client's. It holds a reference to one configuration snapshot.
  */
 #ifndef POOLING_LOGIN_H
@@ -26,18 +30,30 @@
 struct login;
 
 enum login_step {
-	LOGIN_MORE, /* feed it more */
+	LOGIN_MORE, /* feed it more, or wait for resume() */
 	LOGIN_PROVEN, /* see login_result() */
 	LOGIN_CANCEL, /* a CancelRequest: see login_cancel_key() */
 	LOGIN_FAILED, /* tell the client e, FATAL, and close */
 	LOGIN_CLOSE, /* close without a word */
 };
 
-struct login *login_new(struct hub *hub, struct config *cfg,
-    const struct addr *peer, uint32_t peer_uid, bool is_unix);
+struct login_args {
+	struct hub *hub;
+	struct config *cfg;
+	const struct addr *peer;
+	uint32_t peer_uid;
+	bool is_unix;
+	struct loop *loop;
+	int worker;
+	/* On the loop, never inside login_feed(). */
+	void (*resume)(void *arg);
+	void *arg;
+};
+struct login *login_new(const struct login_args *a);
+/* At any time; what it asked for elsewhere is dropped when it comes. */
 void login_free(struct login *l);
-/* Eats whole packets at the start of in (*used bytes); what it has to say is
- * put at the end of out. */
+/* Eats whole packets at the start of in (*used bytes), which may be empty; what
+ * it has to say is put at the end of out. */
 enum login_step login_feed(struct login *l, struct span in, size_t *used,
     struct buf *out, struct err *e);
 /* The client has sent its StartupMessage. */

@@ -17,6 +17,8 @@
 #include "proto/param.h"
 #include "proto/scram.h"
 
+struct keycache;
+
 struct server_target {
 	_Atomic int refs;
 	char *database; /* the name clients use, for messages */
@@ -36,6 +38,7 @@ struct server_target {
 	bool log_connections;
 	bool log_disconnections;
 	struct dns *dns;
+	struct keycache *keycache; /* NULL: keys are derived on the spot */
 	struct tcp_tuning tcp;
 	_Atomic unsigned turn; /* next entry of a host list */
 	_Atomic int cancels; /* cancel connections under way */

@@ -28,6 +28,9 @@ enum auth_method {
 	AUTH_PLAIN, /* AuthenticationCleartextPassword */
 	AUTH_MD5,
 	AUTH_SCRAM,
+	/* A cleartext password that somebody else judges. */
+	AUTH_PAM,
+	AUTH_LDAP,
 };
 
 /* The client proves itself to us. */
@@ -42,6 +45,9 @@ struct auth_server_args {
 	uint32_t scram_iterations;
 	/* A verifier derived earlier from this plain secret, or NULL. */
 	const struct scram_verifier *verifier;
+	/* Cleartext against a SCRAM secret is not checked here, as it takes
+	 * its time; see auth_server_asks(). */
+	bool defer;
 };
 
 /* Strings are copied and wiped. MD5 with a SCRAM secret becomes SCRAM. */
@@ -56,6 +62,14 @@ void auth_server_free(struct auth_server *s);
  * same for unknown users and wrong passwords. */
 enum step auth_server_step(struct auth_server *s, const struct span *in,
     struct buf *out, struct err *e);
+/* Behind STEP_MORE: the password that is to be judged elsewhere, or NULL; then
+ * auth_server_verdict() goes on, with STEP_DONE or STEP_FAIL. That is so for
+ * AUTH_PAM and AUTH_LDAP, and for what was deferred. */
+const char *auth_server_asks(const struct auth_server *s);
+enum step auth_server_verdict(struct auth_server *s, bool good,
+    struct err *e);
+/* The verifier that a deferred password has to fit. */
+const struct scram_verifier *auth_server_judge(const struct auth_server *s);
 /* After STEP_DONE: the method really used; for SCRAM with a stored SCRAM
  * secret also the keys for pass-through (true). For AUTH_PLAIN: the password
  * that proved right, or NULL. */
@@ -75,6 +89,7 @@ struct auth_client_args {
 	const char *user;
 	const char *secret; /* of any kind, or NULL */
 	const struct scram_keys *keys; /* pass-through, or NULL */
+	bool defer; /* derive nothing, see auth_client_wants() */
 };
 
 struct auth_client *auth_client_new(const struct auth_client_args *a);
@@ -88,5 +103,11 @@ void auth_client_free(struct auth_client *c);
  * with a plain secret. */
 enum step auth_client_step(struct auth_client *c, struct span body,
     struct buf *out, struct err *e);
+/* Deferred: what has to be derived from the plain secret before it goes on
+ * with auth_client_give(). Nothing may be fed in meanwhile. */
+bool auth_client_wants(const struct auth_client *c, struct span *salt,
+    uint32_t *iterations);
+enum step auth_client_give(struct auth_client *c,
+    const struct scram_keys *keys, struct buf *out, struct err *e);
 
 #endif

@@ -41,6 +41,13 @@ struct scram_keys {
 };
 
 bool scram_verifier_parse(const char *secret, struct scram_verifier *v);
+/* What a password (SASLprep, raw if that fails) comes to with this salt. Costs
+ * `iterations` HMACs; false if libcrypto refuses. */
+bool scram_keys_derive(const char *password, struct span salt,
+    uint32_t iterations, struct scram_keys *k);
+/* The verifier of such keys. A salt has at most 64 bytes. */
+void scram_verifier_of(const struct scram_keys *k, struct span salt,
+    uint32_t iterations, struct scram_verifier *v);
 /* From a plain password (SASLprep, raw if that fails) and a random salt.
  * Costs `iterations` HMACs: about 3 ms for 4096. */
 void scram_verifier_make(const char *password, uint32_t iterations,
@@ -75,5 +82,13 @@ void scram_client_first(struct scram_client *c, struct buf *out);
  * (STEP_DONE). */
 enum step scram_client_step(struct scram_client *c, struct span in,
     struct buf *out, struct err *e);
+/* For who has a password and does not want to pay for the derivation inside
+ * scram_client_step(): behind server-first that gives STEP_MORE and nothing to
+ * send, and wants() says what to derive; give() goes on with client-final. */
+void scram_client_defer(struct scram_client *c);
+bool scram_client_wants(const struct scram_client *c, struct span *salt,
+    uint32_t *iterations);
+enum step scram_client_give(struct scram_client *c,
+    const struct scram_keys *keys, struct buf *out, struct err *e);
 
 #endif

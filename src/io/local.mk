@@ -4,6 +4,7 @@ pooler_core_sources += \
 	include/io/addr.h src/io/addr.c \
 	include/io/keep.h src/io/keep.c \
 	include/io/loop.h src/io/loop.c \
+	include/io/offload.h src/io/offload.c \
 	include/io/stream.h src/io/stream.c
 
 pooler_core_sources += \

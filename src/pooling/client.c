@@ -573,8 +573,17 @@ client_new(struct client_home *h, int fd, const struct addr *peer,
 	c->cancel.called = client_called;
 	c->bury.fn = on_bury;
 	timer_init(&c->timer, on_timer);
-	c->login = login_new(h->hub, h->cfg, peer, peer_uid(fd, is_unix),
-	    is_unix);
+	c->login = login_new(&(struct login_args){
+		.hub = h->hub,
+		.cfg = h->cfg,
+		.peer = peer,
+		.peer_uid = peer_uid(fd, is_unix),
+		.is_unix = is_unix,
+		.loop = h->loop,
+		.worker = h->worker,
+		.resume = client_login_resumed,
+		.arg = c,
+	});
 	stream_init(&c->stream, h->loop, fd, &client_stream_ops);
 	if (h->cfg->client_login_timeout_us)
 		timer_set(h->loop, &c->timer,

@@ -377,41 +377,21 @@ begin_cancel(struct client *c)
 
 /* ---- reading ---- */
 
-void
-client_login_readable(struct client *c)
+/* Feeds the login with what is here. */
+static void
+login_on(struct client *c)
 {
-	struct loop *l = c->home->loop;
-	uint8_t *p = loop_lease(l);
-	enum login_step step = LOGIN_MORE;
+	struct span in = SPAN(NULL, 0);
+	enum login_step step;
 	struct buf out = { 0 };
 	struct err e;
 	size_t used;
-	ssize_t n;
 
-	/* Byte for byte strangers could make us copy: bounded by the cap. */
-	n = stream_read(&c->stream, p, LOOP_RBUF_FRONT);
-	if (n > 0)
-		client_keep(c, p, (size_t)n);
-	loop_unlease(l);
-	if (c->state != CL_STARTUP && c->state != CL_LOGIN)
-		return;
-	if (n < 0) {
-		if (c->state == CL_STARTUP && !keep_len(&c->held)) {
-			atomic_fetch_add(&c->home->hub->probes, 1);
-			client_close(c, NULL);
-		} else {
-			client_close(c, "client unexpected eof");
-		}
-		return;
-	}
 	err_clear(&e);
 	if (keep_len(&c->held))
-		step = login_feed(c->login,
-		    SPAN(keep_head(&c->held), keep_len(&c->held)), &used, &out,
-		    &e);
-	else
-		used = 0;
-	keep_consume(loop_keeps(l), &c->held, used);
+		in = SPAN(keep_head(&c->held), keep_len(&c->held));
+	step = login_feed(c->login, in, &used, &out, &e);
+	keep_consume(loop_keeps(c->home->loop), &c->held, used);
 	if (c->state == CL_STARTUP && login_has_started(c->login))
 		client_enter(c, CL_LOGIN);
 	client_send(c, &out);
@@ -432,6 +412,39 @@ client_login_readable(struct client *c)
 	case LOGIN_CLOSE:
 		client_close(c, "bad packet");
 		break;
+	}
+}
+
+void
+client_login_resumed(void *arg)
+{
+	struct client *c = arg;
+
+	if (c->state == CL_STARTUP || c->state == CL_LOGIN)
+		login_on(c);
+}
+
+void
+client_login_readable(struct client *c)
+{
+	struct loop *l = c->home->loop;
+	uint8_t *p = loop_lease(l);
+	ssize_t n;
+
+	/* Byte for byte strangers could make us copy: bounded by the cap. */
+	n = stream_read(&c->stream, p, LOOP_RBUF_FRONT);
+	if (n > 0)
+		client_keep(c, p, (size_t)n);
+	loop_unlease(l);
+	if (c->state != CL_STARTUP && c->state != CL_LOGIN)
+		return;
+	if (n >= 0) {
+		login_on(c);
+	} else if (c->state == CL_STARTUP && !keep_len(&c->held)) {
+		atomic_fetch_add(&c->home->hub->probes, 1);
+		client_close(c, NULL);
+	} else {
+		client_close(c, "client unexpected eof");
 	}
 }
 

@@ -36,6 +36,8 @@ void client_part(struct client *c);
 
 /* client_login.c */
 void client_login_readable(struct client *c);
+/* The login has got an answer from elsewhere; arg is the client. */
+void client_login_resumed(void *arg);
 void client_greet_readable(struct client *c);
 void client_greet_timed_out(struct client *c);
 void client_welcomed(struct waiter *w);

@@ -16,18 +16,21 @@
 #define USER_MAX 128
 
 struct login *
-login_new(struct hub *hub, struct config *cfg, const struct addr *peer,
-    uint32_t peer_uid, bool is_unix)
+login_new(const struct login_args *a)
 {
 	struct login *l = xcalloc(1, sizeof(*l));
 
-	l->hub = hub;
-	l->cfg = config_ref(cfg);
+	l->hub = a->hub;
+	l->cfg = config_ref(a->cfg);
+	l->loop = a->loop;
+	l->worker = a->worker;
+	l->resume = a->resume;
+	l->resume_arg = a->arg;
 	l->arena = arena_new();
-	l->peer = *peer;
-	l->peer_uid = peer_uid;
-	l->is_unix = is_unix;
-	l->late = atomic_load(&hub->shutting_down);
+	l->peer = *a->peer;
+	l->peer_uid = a->peer_uid;
+	l->is_unix = a->is_unix;
+	l->late = atomic_load(&a->hub->shutting_down);
 	l->r.replication = "none";
 	l->r.application_name = "";
 	l->r.options = "";
@@ -39,6 +42,7 @@ login_free(struct login *l)
 {
 	if (!l)
 		return;
+	login_abandon(l);
 	auth_server_free(l->auth);
 	param_set_unref(l->r.params);
 	settings_unref(l->r.settings);
@@ -431,7 +435,10 @@ login_feed(struct login *l, struct span in, size_t *used, struct buf *out,
 	size_t n;
 
 	*used = 0;
-	while (in.n > 0) {
+	if (l->answered)
+		step = login_go_on(l, out, e);
+	while (step == LOGIN_MORE && l->waits == WAITS_FOR_CLIENT &&
+	    in.n > 0) {
 		if (!l->started && in.p[0] == 'p') {
 			err_set(e, "08P01",
 			    "client password pkt before startup packet");
@@ -442,7 +449,7 @@ login_feed(struct login *l, struct span in, size_t *used, struct buf *out,
 		*used += n;
 		in.p += n;
 		in.n -= n;
-		if (step != LOGIN_MORE || n == 0)
+		if (n == 0)
 			break;
 	}
 	return step;

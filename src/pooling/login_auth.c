@@ -2,11 +2,11 @@
  * A client proves who it is: by which method, against which secret, and what
  * it may then do.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "login_private.h"
-#include "pooling/registry.h"
 #include "proto/auth.h"
 
 /* Our own user, on the Unix socket, needs no password for the console. */
@@ -40,30 +40,207 @@ method_of(const struct config *cfg)
 	return AUTH_SCRAM;
 }
 
+/* ---- keys that are derived elsewhere ---- */
+
+/* On the login's loop; it may have gone. */
+static void
+on_keys(struct key_query *q)
+{
+	struct login_keys *k = CONTAINER_OF(q, struct login_keys, query);
+	struct login *l = k->login;
+
+	if (l == NULL) {
+		key_query_wipe(q);
+		free(k);
+		return;
+	}
+	l->answered = true;
+	l->resume(l->resume_arg);
+}
+
+static void
+drop_keys(struct login *l)
+{
+	key_query_wipe(&l->keys->query);
+	free(l->keys);
+	l->keys = NULL;
+}
+
+void
+login_abandon(struct login *l)
+{
+	if (l->keys == NULL)
+		return;
+	if (l->answered)
+		drop_keys(l);
+	else
+		l->keys->login = NULL;
+}
+
+/* Sets l->keys. KEYS_LATER: resume() will tell. */
+static enum keys_when
+ask_keys(struct login *l, const char *password,
+    const struct scram_verifier *judge)
+{
+	struct key_query *q;
+
+	l->keys = xcalloc(1, sizeof(*l->keys));
+	l->keys->login = l;
+	q = &l->keys->query;
+	q->user = l->r.user;
+	q->password = password;
+	q->iterations = (uint32_t)l->cfg->scram_iterations;
+	q->reply_to = l->loop;
+	q->answered = on_keys;
+	if (judge != NULL) {
+		q->judge = true;
+		q->iterations = judge->iterations;
+		q->salt_n = judge->salt_n;
+		memcpy(q->salt, judge->salt, judge->salt_n);
+		memcpy(q->stored_key, judge->stored_key, SCRAM_KEY);
+	}
+	return keycache_ask(l->hub->keycache, q);
+}
+
+static enum login_step
+too_many(struct login *l, struct err *e)
+{
+	drop_keys(l);
+	err_set(e, "53300", "too many logins at once");
+	err_hint(e, "try again in a moment");
+	return LOGIN_FAILED;
+}
+
+/* ---- the exchange ---- */
+
+/* v NULL: nothing has been derived for it. */
+static enum login_step
+begin_exchange(struct login *l, const struct scram_verifier *v,
+    struct buf *out, struct err *e)
+{
+	struct auth_server_args a = {
+		.method = method_of(l->cfg),
+		.user = l->r.user,
+		.secret = l->r.secret,
+		.mock_seed = l->hub->mock_seed,
+		.scram_iterations = (uint32_t)l->cfg->scram_iterations,
+		.verifier = v,
+		.defer = true,
+	};
+
+	l->auth = auth_server_new(&a);
+	return login_auth_step(l, NULL, out, e);
+}
+
+static enum login_step
+exchange_with_keys(struct login *l, struct buf *out, struct err *e)
+{
+	struct scram_verifier v = l->keys->query.verifier;
+	enum login_step step;
+
+	if (!l->keys->query.ok)
+		return too_many(l, e);
+	drop_keys(l);
+	step = begin_exchange(l, &v, out, e);
+	wipe(&v, sizeof(v));
+	return step;
+}
+
 enum login_step
 login_begin_auth(struct login *l, struct buf *out, struct err *e)
 {
-	const struct config *cfg = l->cfg;
-	struct scram_verifier v;
-	bool known;
-	const char *secret = config_secret(cfg, l->r.user, &known);
-	struct auth_server_args a = {
-		.method = method_of(cfg),
-		.user = l->r.user,
-		.secret = secret,
-		.mock_seed = l->hub->mock_seed,
-		.scram_iterations = (uint32_t)cfg->scram_iterations,
-	};
-
-	if (secret && secret_kind(secret) == SECRET_PLAIN) {
-		l->plain_secret = secret;
-		if (registry_verifier(l->hub->registry, l->r.user, secret, &v))
-			a.verifier = &v;
+	l->r.secret = config_secret(l->cfg, l->r.user, NULL);
+	if (method_of(l->cfg) != AUTH_SCRAM ||
+	    secret_kind(l->r.secret) != SECRET_PLAIN)
+		return begin_exchange(l, NULL, out, e);
+	switch (ask_keys(l, l->r.secret, NULL)) {
+	case KEYS_NOW:
+		return exchange_with_keys(l, out, e);
+	case KEYS_LATER:
+		l->waits = WAITS_FOR_KEYS;
+		return LOGIN_MORE;
+	case KEYS_REFUSED:
+		break;
 	}
-	l->r.secret = secret;
-	l->auth = auth_server_new(&a);
-	wipe(&v, sizeof(v));
-	return login_auth_step(l, NULL, out, e);
+	return too_many(l, e);
+}
+
+/* A step of the exchange has been taken. */
+static enum login_step
+stepped(struct login *l, enum step step, struct err *e)
+{
+	switch (step) {
+	case STEP_MORE:
+		return LOGIN_MORE;
+	case STEP_DONE:
+		return login_proven(l, e);
+	case STEP_FAIL:
+		break;
+	}
+	return LOGIN_FAILED;
+}
+
+static enum login_step
+judged(struct login *l, struct err *e)
+{
+	bool good = l->keys->query.ok;
+
+	if (good) {
+		/* As after SCRAM: keys that log in to the server. */
+		l->r.keys = l->keys->query.keys;
+		l->r.has_keys = true;
+	}
+	drop_keys(l);
+	return stepped(l, auth_server_verdict(l->auth, good, e), e);
+}
+
+/* A cleartext password against a stored verifier. */
+static enum login_step
+ask_judge(struct login *l, struct err *e)
+{
+	const struct scram_verifier *v = auth_server_judge(l->auth);
+
+	if (v->iterations > SCRAM_ITERATIONS_MAX)
+		return stepped(l, auth_server_verdict(l->auth, false, e), e);
+	switch (ask_keys(l, auth_server_asks(l->auth), v)) {
+	case KEYS_NOW:
+		return judged(l, e);
+	case KEYS_LATER:
+		l->waits = WAITS_FOR_JUDGE;
+		return LOGIN_MORE;
+	case KEYS_REFUSED:
+		break;
+	}
+	return too_many(l, e);
+}
+
+enum login_step
+login_auth_step(struct login *l, const struct span *in, struct buf *out,
+    struct err *e)
+{
+	enum step step = auth_server_step(l->auth, in, out, e);
+
+	if (step == STEP_MORE && auth_server_asks(l->auth) != NULL)
+		return ask_judge(l, e);
+	return stepped(l, step, e);
+}
+
+enum login_step
+login_go_on(struct login *l, struct buf *out, struct err *e)
+{
+	enum login_wait waited = l->waits;
+
+	l->answered = false;
+	l->waits = WAITS_FOR_CLIENT;
+	switch (waited) {
+	case WAITS_FOR_KEYS:
+		return exchange_with_keys(l, out, e);
+	case WAITS_FOR_JUDGE:
+		return judged(l, e);
+	case WAITS_FOR_CLIENT:
+		break;
+	}
+	return LOGIN_MORE;
 }
 
 /* ---- after the proof ---- */
@@ -111,31 +288,7 @@ admit(struct login *l, struct err *e)
 enum login_step
 login_proven(struct login *l, struct err *e)
 {
-	const struct scram_verifier *v;
-
-	if (l->auth) {
-		l->r.has_keys = auth_server_keys(l->auth, &l->r.keys);
-		v = auth_server_verifier(l->auth);
-		if (v && l->plain_secret) {
-			registry_user(l->hub->registry, l->cfg, l->r.user);
-			registry_keep_verifier(l->hub->registry, l->r.user,
-			    l->plain_secret, v);
-		}
-	}
+	if (l->auth && auth_server_keys(l->auth, &l->r.keys))
+		l->r.has_keys = true;
 	return admit(l, e) ? LOGIN_PROVEN : LOGIN_FAILED;
-}
-
-enum login_step
-login_auth_step(struct login *l, const struct span *in, struct buf *out,
-    struct err *e)
-{
-	switch (auth_server_step(l->auth, in, out, e)) {
-	case STEP_MORE:
-		return LOGIN_MORE;
-	case STEP_DONE:
-		return login_proven(l, e);
-	case STEP_FAIL:
-		break;
-	}
-	return LOGIN_FAILED;
 }

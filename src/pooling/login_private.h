@@ -6,11 +6,32 @@
 #define LOGIN_PRIVATE_H
 
 #include "base/arena.h"
+#include "pooling/keycache.h"
 #include "pooling/login.h"
 #include "proto/auth.h"
 
+/* What the login waits for before it can go on. */
+enum login_wait {
+	WAITS_FOR_CLIENT,
+	WAITS_FOR_KEYS, /* of a plain secret */
+	WAITS_FOR_JUDGE, /* of a cleartext password */
+};
+
+/* Apart from the login, which it may outlive. */
+struct login_keys {
+	struct key_query query;
+	struct login *login; /* NULL: it has gone */
+};
+
 struct login {
 	struct hub *hub;
+	struct loop *loop;
+	int worker;
+	void (*resume)(void *arg);
+	void *resume_arg;
+	enum login_wait waits;
+	bool answered; /* what it waits for has come */
+	struct login_keys *keys; /* WAITS_FOR_KEYS, WAITS_FOR_JUDGE */
 	struct config *cfg;
 	struct arena *arena;
 	struct addr peer;
@@ -23,7 +44,6 @@ struct login {
 	struct auth_server *auth;
 	uint8_t key[8];
 	const char *wild; /* a value that not every encoding can quote */
-	const char *plain_secret; /* whose verifier may be worth keeping */
 	struct login_result r;
 };
 
@@ -34,6 +54,10 @@ enum login_step login_begin_auth(struct login *l, struct buf *out,
 /* The next message of the exchange; in NULL = the first step. */
 enum login_step login_auth_step(struct login *l, const struct span *in,
     struct buf *out, struct err *e);
+/* What it waited for has come. */
+enum login_step login_go_on(struct login *l, struct buf *out, struct err *e);
+/* Lets go of what is under way. */
+void login_abandon(struct login *l);
 /* It is who it says it is: is it admitted? */
 enum login_step login_proven(struct login *l, struct err *e);
 /* Our own user, on the Unix socket, needs no password for the console. */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "pooling/hub.h"
+#include "pooling/keycache.h"
 
 struct registry {
 	pthread_mutex_t mu;
@@ -266,6 +267,7 @@ make_target(struct registry *r, const struct config *cfg,
 	t->log_connections = cfg->log_connections;
 	t->log_disconnections = cfg->log_disconnections;
 	t->dns = r->hub->dns;
+	t->keycache = r->hub->keycache;
 	t->tcp = (struct tcp_tuning){
 		.keepalive = cfg->tcp_keepalive,
 		.keepcnt = cfg->tcp_keepcnt,
@@ -751,6 +753,8 @@ registry_apply(struct registry *r, const struct config *cfg)
 	struct apply a = { r, cfg };
 
 	take_snapshot(r, cfg);
+	if (r->hub->keycache)
+		keycache_sweep(r->hub->keycache, cfg);
 	registry_each_database(r, apply_database, &a);
 	registry_each_user(r, apply_user, &a);
 	registry_each_pool(r, apply_pool, &a);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "pooling/keycache.h"
 #include "pooling/server.h"
 #include "proto/auth.h"
 #include "proto/msg.h"
@@ -23,6 +24,8 @@ struct login_state {
 	struct dns_query query;
 	size_t next_addr;
 	char host[TARGET_HOST];
+	bool asking_keys; /* the key cache has it */
+	struct key_query keys;
 	struct auth_client *auth;
 	struct buf welcome;
 	bool proven; /* AuthenticationOk has come */
@@ -35,6 +38,7 @@ state_free(struct login_state *ls)
 {
 	auth_client_free(ls->auth);
 	buf_free(&ls->welcome);
+	key_query_wipe(&ls->keys);
 	free(ls);
 }
 
@@ -47,7 +51,7 @@ login_state_free(struct server *s)
 		return;
 	s->login = NULL;
 	ls->server = NULL;
-	if (!ls->asking)
+	if (!ls->asking && !ls->asking_keys)
 		state_free(ls);
 }
 
@@ -279,6 +283,85 @@ login_connected(struct server *s)
 
 /* ---- messages ---- */
 
+/* One step of the password exchange, whichever. */
+static bool
+auth_stepped(struct server *s, enum step step, struct buf *out,
+    const struct err *e)
+{
+	if (step == STEP_FAIL) {
+		buf_wipe_free(out);
+		fail(s, e, true, "login failed");
+		return false;
+	}
+	if (buf_len(out))
+		stream_write(&s->stream, buf_head(out), buf_len(out));
+	buf_wipe_free(out);
+	return true;
+}
+
+static void
+give_keys(struct server *s)
+{
+	struct login_state *ls = s->login;
+	struct buf out = { 0 };
+	enum step step = STEP_FAIL;
+	struct err e;
+
+	err_set(&e, "XX000", "server login failed: no keys could be derived");
+	if (ls->keys.ok)
+		step = auth_client_give(ls->auth, &ls->keys.keys, &out, &e);
+	key_query_wipe(&ls->keys);
+	(void)auth_stepped(s, step, &out, &e);
+}
+
+static void
+on_keys(struct key_query *q)
+{
+	struct login_state *ls = CONTAINER_OF(q, struct login_state, keys);
+
+	ls->asking_keys = false;
+	if (!ls->server)
+		state_free(ls);
+	else
+		give_keys(ls->server);
+}
+
+/* The derivation is done elsewhere, if it has not been done before. */
+static bool
+ask_keys(struct server *s, struct span salt, uint32_t iterations)
+{
+	struct login_state *ls = s->login;
+	struct key_query *q = &ls->keys;
+	struct err e;
+
+	if (salt.n > KEY_SALT_MAX) {
+		err_set(&e, "08P01", "server login failed: SCRAM salt of more "
+		    "than %d bytes", KEY_SALT_MAX);
+		fail(s, &e, true, "login failed");
+		return false;
+	}
+	q->user = s->target->user;
+	q->password = s->target->secret;
+	memcpy(q->salt, salt.p, salt.n);
+	q->salt_n = salt.n;
+	q->iterations = iterations;
+	q->reply_to = s->loop;
+	q->answered = on_keys;
+	switch (keycache_ask(s->target->keycache, q)) {
+	case KEYS_NOW:
+		give_keys(s);
+		return s->login && !s->login->failed;
+	case KEYS_LATER:
+		ls->asking_keys = true;
+		return true;
+	case KEYS_REFUSED:
+		break;
+	}
+	err_set(&e, "53300", "server login failed: too many logins at once");
+	fail(s, &e, false, "login failed");
+	return false;
+}
+
 static bool
 login_auth(struct server *s, struct span body)
 {
@@ -287,8 +370,11 @@ login_auth(struct server *s, struct span body)
 		.user = s->target->user,
 		.secret = s->target->secret,
 		.keys = s->target->has_keys ? &s->target->keys : NULL,
+		.defer = s->target->keycache != NULL,
 	};
 	struct buf out = { 0 };
+	uint32_t iterations;
+	struct span salt;
 	struct err e;
 	enum step step;
 
@@ -296,15 +382,11 @@ login_auth(struct server *s, struct span body)
 		ls->auth = auth_client_new(&args);
 	err_clear(&e);
 	step = auth_client_step(ls->auth, body, &out, &e);
-	if (step == STEP_FAIL) {
-		buf_wipe_free(&out);
-		fail(s, &e, true, "login failed");
-		return false;
-	}
 	ls->proven = step == STEP_DONE;
-	if (buf_len(&out))
-		stream_write(&s->stream, buf_head(&out), buf_len(&out));
-	buf_wipe_free(&out);
+	if (!auth_stepped(s, step, &out, &e))
+		return false;
+	if (auth_client_wants(ls->auth, &salt, &iterations))
+		return ask_keys(s, salt, iterations);
 	return true;
 }
 

@@ -140,6 +140,7 @@ copy(const struct server_target *t)
 	c->log_connections = t->log_connections;
 	c->log_disconnections = t->log_disconnections;
 	c->dns = t->dns;
+	c->keycache = t->keycache;
 	c->tcp = t->tcp;
 	c->max_cancels = t->max_cancels;
 	c->cancel_wait_us = t->cancel_wait_us;

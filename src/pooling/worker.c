@@ -10,7 +10,11 @@
 #include "base/log.h"
 #include "pooling/client.h"
 #include "pooling/drain.h"
+#include "pooling/keycache.h"
 #include "pooling/server.h"
+
+/* Credentials whose keys are kept: some 400 bytes each. */
+#define KEYCACHE_MAX 20000
 
 struct worker {
 	struct client_home home;
@@ -41,6 +45,7 @@ workers_new(struct hub *h, int n)
 
 	h->n_workers = n;
 	h->welcomes = welcome_shelf_new();
+	h->keycache = keycache_new(h->derive, KEYCACHE_MAX);
 	h->workers = xcalloc((size_t)n, sizeof(*h->workers));
 	h->loops = xcalloc((size_t)n, sizeof(*h->loops));
 	h->servers = xcalloc((size_t)n, sizeof(*h->servers));
@@ -112,6 +117,8 @@ workers_free(struct hub *h)
 	}
 	welcome_shelf_free(h->welcomes);
 	h->welcomes = NULL;
+	keycache_free(h->keycache);
+	h->keycache = NULL;
 	free(h->workers);
 	free(h->loops);
 	free(h->servers);

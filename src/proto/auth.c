@@ -86,13 +86,14 @@ same_secret(const char *a, const char *b)
 /* The client proves itself to us. */
 
 enum server_state { AT_START, WANTS_PASSWORD, WANTS_MECHANISM, WANTS_SASL,
-	AT_END };
+	WANTS_VERDICT, AT_END };
 
 struct auth_server {
 	enum auth_method method;
 	enum server_state state;
 	bool known;
 	bool doomed;
+	bool defer;
 	enum secret_kind kind;
 	char *user;
 	char *secret; /* never NULL */
@@ -141,6 +142,7 @@ auth_server_new(const struct auth_server_args *a)
 	s->method = a->method;
 	s->known = a->secret != NULL;
 	s->doomed = a->doomed;
+	s->defer = a->defer;
 	s->user = xstrdup(a->user);
 	s->secret = xstrdup(s->known ? a->secret : "");
 	s->kind = secret_kind(s->secret);
@@ -149,6 +151,8 @@ auth_server_new(const struct auth_server_args *a)
 		s->method = AUTH_SCRAM;
 	if (s->method == AUTH_SCRAM)
 		choose_verifier(s, a);
+	else if (s->kind == SECRET_SCRAM)
+		scram_verifier_parse(s->secret, &s->verifier);
 	return s;
 }
 
@@ -182,6 +186,8 @@ server_begin(struct auth_server *s, struct buf *out, struct err *e)
 		err_set(e, "28000", "authentication failed");
 		return STEP_FAIL;
 	case AUTH_PLAIN:
+	case AUTH_PAM:
+	case AUTH_LDAP:
 		reply_auth(out, CODE_CLEARTEXT, SPAN(NULL, 0));
 		s->state = WANTS_PASSWORD;
 		return STEP_MORE;
@@ -239,6 +245,26 @@ md5_fits(const struct auth_server *s, const char *response)
 	    same_secret(text, response);
 }
 
+static bool
+is_judged_elsewhere(const struct auth_server *s)
+{
+	return s->method == AUTH_PAM || s->method == AUTH_LDAP ||
+	    (s->method == AUTH_PLAIN && s->defer && s->kind == SECRET_SCRAM);
+}
+
+/* A password that does not fit is of no further use. */
+static enum step
+server_refuses(struct auth_server *s, struct err *e)
+{
+	const char *who = s->method == AUTH_PAM ? "PAM" :
+	    s->method == AUTH_LDAP ? "LDAP" : "password";
+
+	wipe_free(s->password);
+	s->password = NULL;
+	err_set(e, "28P01", "%s authentication failed", who);
+	return STEP_FAIL;
+}
+
 static enum step
 server_password(struct auth_server *s, struct span in, struct err *e)
 {
@@ -257,15 +283,38 @@ server_password(struct auth_server *s, struct span in, struct err *e)
 		err_set(e, "28P01", "empty password returned by client");
 		return STEP_FAIL;
 	}
+	if (s->method != AUTH_MD5)
+		s->password = xstrdup(password);
+	if (is_judged_elsewhere(s)) {
+		s->state = WANTS_VERDICT;
+		return STEP_MORE;
+	}
 	fits = s->method == AUTH_PLAIN ? plain_fits(s, password) :
 	    md5_fits(s, password);
-	if (!fits || s->doomed) {
-		err_set(e, "28P01", "password authentication failed");
-		return STEP_FAIL;
-	}
-	if (s->method == AUTH_PLAIN)
-		s->password = xstrdup(password);
+	if (!fits || s->doomed)
+		return server_refuses(s, e);
 	return STEP_DONE;
+}
+
+const char *
+auth_server_asks(const struct auth_server *s)
+{
+	return s->state == WANTS_VERDICT ? s->password : NULL;
+}
+
+const struct scram_verifier *
+auth_server_judge(const struct auth_server *s)
+{
+	return &s->verifier;
+}
+
+enum step
+auth_server_verdict(struct auth_server *s, bool good, struct err *e)
+{
+	bool asked = s->state == WANTS_VERDICT;
+
+	s->state = AT_END;
+	return asked && good && !s->doomed ? STEP_DONE : server_refuses(s, e);
 }
 
 static enum step
@@ -337,6 +386,7 @@ auth_server_step(struct auth_server *s, const struct span *in,
 		return server_mechanism(s, *in, out, e);
 	case WANTS_SASL:
 		return server_sasl(s, *in, out, e);
+	case WANTS_VERDICT:
 	case AT_END:
 		break;
 	}
@@ -372,8 +422,8 @@ auth_server_verifier(const struct auth_server *s)
 
 /* We prove ourselves to a server. */
 
-enum client_state { ASKED_NOTHING, SENT_PASSWORD, SENT_FIRST, SENT_FINAL,
-	PROVEN, FAILED };
+enum client_state { ASKED_NOTHING, SENT_PASSWORD, SENT_FIRST, AWAITS_KEYS,
+	SENT_FINAL, PROVEN, FAILED };
 
 struct auth_client {
 	enum client_state state;
@@ -381,6 +431,7 @@ struct auth_client {
 	char *user;
 	char *secret; /* never NULL */
 	bool has_keys;
+	bool defer;
 	struct scram_keys keys;
 	struct scram_client *scram;
 };
@@ -394,6 +445,7 @@ auth_client_new(const struct auth_client_args *a)
 	c->secret = xstrdup(a->secret != NULL ? a->secret : "");
 	c->kind = secret_kind(c->secret);
 	c->has_keys = a->keys != NULL;
+	c->defer = a->defer;
 	if (c->has_keys)
 		c->keys = *a->keys;
 	return c;
@@ -525,6 +577,8 @@ client_sasl(struct auth_client *c, struct span rest, struct buf *out,
 		    "password, or the same SCRAM verifier as the server has "
 		    "and let the client log in by SCRAM", e);
 	c->scram = scram_client_new(c->secret, c->has_keys ? &c->keys : NULL);
+	if (c->defer)
+		scram_client_defer(c->scram);
 	scram_client_first(c->scram, &first);
 	request_sasl_initial(out, SCRAM_MECHANISM, buf_span(&first));
 	buf_free(&first);
@@ -537,10 +591,14 @@ client_scram(struct auth_client *c, struct span rest, struct buf *out,
     struct err *e)
 {
 	struct buf said = { 0 };
+	uint32_t iterations;
+	struct span salt;
 	enum step step;
 
 	step = scram_client_step(c->scram, rest, &said, e);
-	if (step == STEP_MORE) {
+	if (step == STEP_MORE && auth_client_wants(c, &salt, &iterations)) {
+		c->state = AWAITS_KEYS;
+	} else if (step == STEP_MORE) {
 		request_sasl_response(out, buf_span(&said));
 		c->state = SENT_FINAL;
 	} else if (step == STEP_DONE) {
@@ -548,6 +606,31 @@ client_scram(struct auth_client *c, struct span rest, struct buf *out,
 		c->state = PROVEN;
 		step = STEP_MORE;
 	}
+	buf_free(&said);
+	return step;
+}
+
+bool
+auth_client_wants(const struct auth_client *c, struct span *salt,
+    uint32_t *iterations)
+{
+	return c->scram != NULL &&
+	    scram_client_wants(c->scram, salt, iterations);
+}
+
+enum step
+auth_client_give(struct auth_client *c, const struct scram_keys *keys,
+    struct buf *out, struct err *e)
+{
+	struct buf said = { 0 };
+	enum step step;
+
+	if (c->state != AWAITS_KEYS)
+		return client_protocol(e, "unexpected keys");
+	step = scram_client_give(c->scram, keys, &said, e);
+	if (step == STEP_MORE)
+		request_sasl_response(out, buf_span(&said));
+	c->state = step == STEP_MORE ? SENT_FINAL : FAILED;
 	buf_free(&said);
 	return step;
 }

@@ -150,8 +150,8 @@ salted_password(const char *password, struct span salt, uint32_t iterations,
 	return ok;
 }
 
-static bool
-derive_keys(const char *password, struct span salt, uint32_t iterations,
+bool
+scram_keys_derive(const char *password, struct span salt, uint32_t iterations,
     struct scram_keys *k)
 {
 	uint8_t salted[SCRAM_KEY];
@@ -198,14 +198,29 @@ scram_verifier_parse(const char *secret, struct scram_verifier *v)
 	return ok;
 }
 
+void
+scram_verifier_of(const struct scram_keys *k, struct span salt,
+    uint32_t iterations, struct scram_verifier *v)
+{
+	*v = (struct scram_verifier){ .iterations = iterations,
+		.salt_n = salt.n };
+	if (salt.n > sizeof(v->salt) ||
+	    !digest_sha256(KEY_SPAN(k->client_key), v->stored_key)) {
+		v->iterations = 0;
+		v->salt_n = 0;
+	}
+	memcpy(v->salt, salt.p, v->salt_n);
+	memcpy(v->server_key, k->server_key, SCRAM_KEY);
+}
+
 /* A verifier without iterations is one that nothing matches. */
 static void
 verifier_fill(const char *password, struct scram_verifier *v)
 {
 	struct scram_keys k = { 0 };
 
-	if (!derive_keys(password, SPAN(v->salt, v->salt_n), v->iterations,
-	    &k) || !digest_sha256(KEY_SPAN(k.client_key), v->stored_key))
+	if (!scram_keys_derive(password, SPAN(v->salt, v->salt_n),
+	    v->iterations, &k) || !digest_sha256(KEY_SPAN(k.client_key), v->stored_key))
 		v->iterations = 0;
 	memcpy(v->server_key, k.server_key, SCRAM_KEY);
 	wipe(&k, sizeof(k));
@@ -453,8 +468,13 @@ struct scram_client {
 	char *password; /* or NULL, and then there are keys */
 	struct scram_keys keys;
 	enum state state;
+	bool deferred;
+	bool wanting; /* keys, before it goes on */
 	char nonce[NONCE_LEN + 1];
 	struct buf said; /* AuthMessage, as far as it has grown */
+	struct buf first; /* server-first, while wanting */
+	struct buf salt;
+	uint32_t iterations;
 };
 
 struct scram_client *
@@ -480,6 +500,8 @@ scram_client_free(struct scram_client *c)
 		return;
 	wipe_free(c->password);
 	buf_free(&c->said);
+	buf_free(&c->first);
+	buf_free(&c->salt);
 	wipe(c, sizeof(*c));
 	free(c);
 }
@@ -549,10 +571,9 @@ client_got_first(struct scram_client *c, struct span in, struct buf *out,
     struct err *e)
 {
 	struct span nonce, salt64, iter;
-	struct buf salt = { 0 };
-	uint32_t iterations;
+	struct scram_keys keys;
 	struct attrs a;
-	bool ok;
+	enum step step;
 
 	attrs_init(&a, in);
 	if (attrs_next(&a, &nonce) != 'r' || nonce.n <= NONCE_LEN ||
@@ -562,24 +583,58 @@ client_got_first(struct scram_client *c, struct span in, struct buf *out,
 	if (attrs_next(&a, &salt64) != 's')
 		return client_malformed(e, "no salt");
 	if (attrs_next(&a, &iter) != 'i' ||
-	    !parse_iterations(iter, SCRAM_ITERATIONS_MAX, &iterations))
+	    !parse_iterations(iter, SCRAM_ITERATIONS_MAX, &c->iterations))
 		return client_malformed(e, "iteration count out of range");
 	if (!attrs_skip_rest(&a))
 		return client_malformed(e, "extension is no attribute");
-	ok = base64_decode(&salt, salt64) && buf_len(&salt) > 0;
-	if (!ok) {
-		buf_free(&salt);
+	buf_reset(&c->salt);
+	if (!base64_decode(&c->salt, salt64) || buf_len(&c->salt) == 0)
 		return client_malformed(e, "salt is not base64");
-	}
-	if (c->password != NULL)
-		ok = derive_keys(c->password, buf_span(&salt), iterations,
-		    &c->keys);
-	buf_free(&salt);
-	if (!ok) {
+	if (c->password == NULL)
+		return client_final(c, in, nonce, out, e);
+	put_span(&c->first, in);
+	c->wanting = true;
+	if (c->deferred)
+		return STEP_MORE;
+	if (!scram_keys_derive(c->password, buf_span(&c->salt),
+	    c->iterations, &keys)) {
 		err_set(e, "XX000", "server login failed: no SHA-256");
 		return STEP_FAIL;
 	}
-	return client_final(c, in, nonce, out, e);
+	step = scram_client_give(c, &keys, out, e);
+	wipe(&keys, sizeof(keys));
+	return step;
+}
+
+void
+scram_client_defer(struct scram_client *c)
+{
+	c->deferred = true;
+}
+
+bool
+scram_client_wants(const struct scram_client *c, struct span *salt,
+    uint32_t *iterations)
+{
+	if (c->wanting) {
+		*salt = buf_span(&c->salt);
+		*iterations = c->iterations;
+	}
+	return c->wanting;
+}
+
+enum step
+scram_client_give(struct scram_client *c, const struct scram_keys *keys,
+    struct buf *out, struct err *e)
+{
+	struct span nonce;
+	struct attrs a;
+
+	c->wanting = false;
+	c->keys = *keys;
+	attrs_init(&a, buf_span(&c->first));
+	attrs_next(&a, &nonce);
+	return client_final(c, buf_span(&c->first), nonce, out, e);
 }
 
 static enum step

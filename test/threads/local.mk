@@ -4,6 +4,7 @@ thread_tests = \
 	test/threads/test_cancel_keys \
 	test/threads/test_daemon \
 	test/threads/test_dns \
+	test/threads/test_keycache \
 	test/threads/test_listener \
 	test/threads/test_pool \
 	test/threads/test_pool_load \
@@ -20,6 +21,8 @@ test_threads_test_dns_SOURCES = \
 	test/threads/test_dns.c \
 	test/threads/dnsmasq.c test/threads/dnsmasq.h
 test_threads_test_dns_LDADD = $(core_libs) $(CHECK_LIBS)
+
+test_threads_test_keycache_LDADD = $(core_libs) $(CHECK_LIBS)
 
 test_threads_test_listener_SOURCES = \
 	test/threads/test_listener.c \
