@@ -2,6 +2,14 @@
 dist_man_MANS += doc/pooler.1
 # The example goes beside the documents and never over anybody's own file.
 dist_doc_DATA += README doc/architecture.md etc/pooler.ini
+# A unit for systemd, to be copied and changed.
+dist_doc_DATA += etc/pooler.socket
+doc_DATA = etc/pooler.service
+EXTRA_DIST += etc/pooler.service.in
+CLEANFILES += etc/pooler.service
+etc/pooler.service: etc/pooler.service.in Makefile
+	@$(MKDIR_P) etc
+	sed 's|@bindir@|$(bindir)|' $(srcdir)/etc/pooler.service.in >$@
 
 # What is printed from the tables of options and of the console. The results are
 # kept in the tree, so that nobody needs to run this to read them; `make docs`

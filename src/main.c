@@ -18,6 +18,7 @@
 #include "control/cli.h"
 #include "control/console.h"
 #include "control/daemon.h"
+#include "control/inherit.h"
 #include "control/listener.h"
 #include "control/period.h"
 #include "control/plane.h"
@@ -38,6 +39,7 @@ struct process {
 	struct config *cfg; /* that of the start */
 	struct daemon_link link;
 	bool has_pidfile;
+	struct inherited sockets;
 	struct hub hub;
 	struct plane plane;
 };
@@ -224,7 +226,8 @@ serve(struct process *p)
 	struct err e;
 	bool ok = false;
 
-	pl->listener = listener_open(hub->main_loop, p->cfg, accepted, hub, &e);
+	pl->listener = listener_open(hub->main_loop, p->cfg, &p->sockets,
+	    accepted, hub, &e);
 	if (pl->listener == NULL)
 		return fatal(&e);
 	if (!workers_start(hub)) {
@@ -235,6 +238,8 @@ serve(struct process *p)
 		period_start(pl);
 		signals_start(pl);
 		stand_alone(p);
+		notify_watch(&pl->notify, hub);
+		notify_ready(&pl->notify);
 		loop_run(hub->main_loop);
 		signals_stop();
 		period_stop(pl);
@@ -266,6 +271,16 @@ run(struct process *p)
 	return ok;
 }
 
+/* What the service manager has opened for us. */
+static bool
+adopt(struct process *p)
+{
+	struct err e;
+
+	err_clear(&e);
+	return inherit_take(&p->sockets, &e) || fatal(&e);
+}
+
 static int
 start(struct process *p)
 {
@@ -279,7 +294,7 @@ start(struct process *p)
 
 	plane_init(&p->plane, &p->hub, &args);
 	config_report_init(&rep);
-	if (load(p, &rep) && settle(p)) {
+	if (adopt(p) && load(p, &rep) && settle(p)) {
 		source_log_report(&rep);
 		status = run(p) ? 0 : 1;
 	} else if (p->link.is_parent) {

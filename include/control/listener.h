@@ -17,6 +17,7 @@
 #include "io/stream.h"
 
 struct config;
+struct inherited;
 struct listener;
 
 #define LISTENER_REST_US (1 * USEC_PER_SEC)
@@ -36,8 +37,12 @@ typedef void listener_accepted_fn(void *arg, int fd, const struct addr *peer,
  * resolved (this blocks), a Unix socket that is in use or cannot be made, or
  * nothing to listen on at the end. A socket file whose process is gone is
  * replaced. Logs `listening on ...` for each.
+ *
+ * Where sockets were handed over (in may be NULL) these are taken, out of in,
+ * and nothing else is opened.
  */
 struct listener *listener_open(struct loop *l, const struct config *c,
+    struct inherited *in,
     listener_accepted_fn *accepted, void *arg, struct err *e);
 /* RELOAD: the tcp_* options for sockets accepted from now on. */
 void listener_configure(struct listener *ln, const struct config *c);

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "control/command.h"
 #include "control/names.h"
+#include "control/notify.h"
 #include "control/rows.h"
 #include "io/loop.h"
 #include "io/stream.h"
@@ -109,6 +110,7 @@ struct plane_args {
 struct plane {
 	struct hub *hub;
 	struct listener *listener;
+	struct notify notify;
 	struct plane_args args;
 	TAILQ_HEAD(, seat) seats;
 	struct order_list waits;

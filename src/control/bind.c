@@ -298,3 +298,36 @@ bind_unix_remove(const struct bind_file *file)
 		log_warn("could not remove \"%s\": %s", file->path,
 		    strerror(errno));
 }
+
+bool
+bind_describe(int fd, struct addr *a, struct bind_file *file, struct err *e)
+{
+	struct sockaddr_storage ss;
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&ss;
+	socklen_t n = sizeof(ss);
+	struct stat st;
+
+	memset(&ss, 0, sizeof(ss));
+	memset(file, 0, sizeof(*file));
+	if (getsockname(fd, (struct sockaddr *)&ss, &n) != 0)
+		return err_set(e, "58000",
+		    "could not tell where a socket listens: %s",
+		    strerror(errno));
+	addr_from_sockaddr(a, (const struct sockaddr *)&ss);
+	if (ss.ss_family != AF_UNIX)
+		return true;
+	a->family = AF_UNIX;
+	if (un->sun_path[0] != '\0') {
+		memcpy(file->path, un->sun_path, sizeof(un->sun_path));
+		if (lstat(file->path, &st) == 0) {
+			file->dev = st.st_dev;
+			file->ino = st.st_ino;
+		}
+	} else {
+		file->is_abstract = true;
+		file->path[0] = '@';
+		memcpy(file->path + 1, un->sun_path + 1,
+		    sizeof(un->sun_path) - 1);
+	}
+	return true;
+}

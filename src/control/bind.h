@@ -32,6 +32,10 @@ struct bind_file {
 };
 /* Likewise; replaces the file of a process that is gone. */
 int bind_unix(const struct config *c, struct bind_file *file, struct err *e);
+/* Where a listening socket of somebody else's making stands. Files of sockets
+ * that lie elsewhere by now are not ours. */
+bool bind_describe(int fd, struct addr *a, struct bind_file *file,
+    struct err *e);
 /* Removes the file if it is still ours. */
 void bind_unix_remove(const struct bind_file *file);
 

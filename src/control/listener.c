@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "control/bind.h"
+#include "control/inherit.h"
 #include "policy/config.h"
 #include "policy/ini.h"
 
@@ -23,7 +24,9 @@ struct port {
 	int fd; /* -1 = closed */
 	bool is_unix;
 	bool watched; /* ev is added */
+	bool owns_file;
 	struct addr addr;
+	struct bind_file file; /* Unix: its name */
 };
 
 struct listener {
@@ -32,7 +35,6 @@ struct listener {
 	void *arg;
 	struct tcp_tuning tuning;
 	LIST_HEAD(port_list, port) ports;
-	struct bind_file file; /* path "" without a Unix socket */
 	bool paused; /* the owner wants it */
 	bool resting; /* descriptors ran out */
 	struct timer rest;
@@ -42,7 +44,7 @@ static void
 where_text(const struct port *p, char *out, size_t cap)
 {
 	if (p->is_unix)
-		snprintf(out, cap, "unix:%s", p->listener->file.path);
+		snprintf(out, cap, "unix:%s", p->file.path);
 	else
 		addr_text(&p->addr, out, cap);
 }
@@ -179,16 +181,22 @@ on_knock(evutil_socket_t listen_fd, short what, void *arg)
 
 /* ---- opening ---- */
 
+/* file is NULL for TCP. */
 static void
-port_add(struct listener *ln, int fd, const struct addr *a)
+port_add(struct listener *ln, int fd, const struct addr *a,
+    const struct bind_file *file, bool owns_file)
 {
 	struct port *p = xcalloc(1, sizeof(*p));
-	char where[ADDR_TEXT + sizeof(ln->file.path)];
+	char where[ADDR_TEXT + sizeof(p->file.path)];
 
 	p->listener = ln;
 	p->fd = fd;
 	p->is_unix = a->family == AF_UNIX;
 	p->addr = *a;
+	if (file != NULL) {
+		p->file = *file;
+		p->owns_file = owns_file;
+	}
 	if (event_assign(&p->ev, loop_base(ln->loop), fd, EV_READ | EV_PERSIST,
 		on_knock, p) != 0)
 		log_error("event_assign failed for a listening socket");
@@ -221,7 +229,7 @@ open_addr(struct listener *ln, const struct config *c, const struct addr *a,
 		return;
 	fd = bind_tcp(a, c, &e);
 	if (fd != -1) {
-		port_add(ln, fd, a);
+		port_add(ln, fd, a, NULL, false);
 		return;
 	}
 	log_warn("%s", e.msg);
@@ -295,16 +303,15 @@ static bool
 open_unix(struct listener *ln, const struct config *c, struct err *e)
 {
 	struct addr a = { .family = AF_UNIX };
+	struct bind_file file;
 	int fd;
 
 	if (*c->unix_socket_dir == '\0')
 		return true;
-	fd = bind_unix(c, &ln->file, e);
-	if (fd == -1) {
-		ln->file.path[0] = '\0';
+	fd = bind_unix(c, &file, e);
+	if (fd == -1)
 		return false;
-	}
-	port_add(ln, fd, &a);
+	port_add(ln, fd, &a, &file, true);
 	return true;
 }
 
@@ -322,22 +329,15 @@ err_nowhere(const struct err *first, struct err *e)
 	return false;
 }
 
-struct listener *
-listener_open(struct loop *l, const struct config *c,
-    listener_accepted_fn *accepted, void *arg, struct err *e)
+/* What the configuration names. */
+static bool
+open_own(struct listener *ln, const struct config *c, struct err *e)
 {
-	struct listener *ln = xcalloc(1, sizeof(*ln));
 	const struct port *newest;
 	struct err first;
 	bool ok;
 
 	err_clear(&first);
-	ln->loop = l;
-	ln->accepted = accepted;
-	ln->arg = arg;
-	LIST_INIT(&ln->ports);
-	timer_init(&ln->rest, on_rested);
-	listener_configure(ln, c);
 	/* The Unix socket first: it tells best whether we run already. */
 	ok = open_unix(ln, c, e);
 	newest = LIST_FIRST(&ln->ports);
@@ -347,6 +347,47 @@ listener_open(struct loop *l, const struct config *c,
 	if (ok && LIST_FIRST(&ln->ports) == newest &&
 	    (!newest || err_is_set(&first)))
 		ok = err_nowhere(&first, e);
+	return ok;
+}
+
+/* What somebody else has opened. */
+static bool
+open_given(struct listener *ln, const struct config *c, struct inherited *in,
+    struct err *e)
+{
+	while (in->n > 0) {
+		int fd = in->fd[in->n - 1];
+		struct bind_file file;
+		struct addr a;
+
+		if (!bind_describe(fd, &a, &file, e))
+			return false;
+		port_add(ln, fd, &a, a.family == AF_UNIX ? &file : NULL,
+		    in->owned);
+		in->n--;
+	}
+	if (!in->owned)
+		log_warn("sockets were handed over: listen_addr \"%s\", "
+			 "listen_port and unix_socket_dir \"%s\" are not used "
+			 "for listening", c->listen_addr, c->unix_socket_dir);
+	return true;
+}
+
+struct listener *
+listener_open(struct loop *l, const struct config *c, struct inherited *in,
+    listener_accepted_fn *accepted, void *arg, struct err *e)
+{
+	struct listener *ln = xcalloc(1, sizeof(*ln));
+	bool ok;
+
+	ln->loop = l;
+	ln->accepted = accepted;
+	ln->arg = arg;
+	LIST_INIT(&ln->ports);
+	timer_init(&ln->rest, on_rested);
+	listener_configure(ln, c);
+	ok = in != NULL && in->n > 0 ? open_given(ln, c, in, e) :
+				       open_own(ln, c, e);
 	if (!ok) {
 		listener_close(ln);
 		return NULL;
@@ -388,9 +429,10 @@ listener_close(struct listener *ln)
 	while ((p = LIST_FIRST(&ln->ports)) != NULL) {
 		LIST_REMOVE(p, link);
 		port_close(p);
+		if (p->owns_file)
+			bind_unix_remove(&p->file);
 		free(p);
 	}
-	bind_unix_remove(&ln->file);
 	timer_fini(&ln->rest);
 	free(ln);
 }
@@ -414,8 +456,8 @@ listener_each(const struct listener *ln,
     void (*fn)(void *arg, int fd, const struct addr *addr, const char *where),
     void *arg)
 {
-	char where[ADDR_TEXT + sizeof(ln->file.path)];
 	const struct port *p;
+	char where[ADDR_TEXT + sizeof(p->file.path)];
 
 	LIST_FOREACH (p, &ln->ports, link) {
 		if (p->fd == -1)

@@ -1,6 +1,7 @@
 #include "control/period.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/log.h"
 #include "pooling/registry.h"
@@ -67,12 +68,13 @@ roll_pool(void *arg, struct pool *p)
 }
 
 static void
-log_period(const struct counters *c, usec_t us)
+tell_period(struct plane *pl, const struct counters *c, usec_t us)
 {
 	uint64_t v[N_STATS];
+	char text[400];
 
 	period_averages(c, us, v);
-	log_info("stats: %" PRIu64 " xacts/s, %" PRIu64 " queries/s, "
+	snprintf(text, sizeof(text), "stats: %" PRIu64 " xacts/s, %" PRIu64 " queries/s, "
 		 "%" PRIu64 " client parses/s, %" PRIu64 " server parses/s, "
 		 "%" PRIu64 " binds/s, %" PRIu64 " client logins/s, "
 		 "in %" PRIu64 " B/s, out %" PRIu64 " B/s, "
@@ -82,6 +84,9 @@ log_period(const struct counters *c, usec_t us)
 	    v[STAT_SERVER_PARSES], v[STAT_BINDS], v[STAT_LOGINS],
 	    v[STAT_RECEIVED], v[STAT_SENT], v[STAT_XACT_TIME],
 	    v[STAT_QUERY_TIME], v[STAT_WAIT_TIME]);
+	if (pl->hub->cfg->log_stats)
+		log_info("%s", text);
+	notify_status(&pl->notify, "%s", text);
 }
 
 void
@@ -105,8 +110,7 @@ collected(void *arg)
 	pl->rolling = false;
 	registry_each_pool(pl->hub->registry, roll_pool, &sum);
 	move_marks(&pl->console_old, &pl->console_mid, &pl->console, &sum);
-	if (pl->hub->cfg->log_stats)
-		log_period(&sum, now - pl->mid_us);
+	tell_period(pl, &sum, now - pl->mid_us);
 	pl->old_us = pl->mid_us;
 	pl->mid_us = now;
 	period_rearm(pl);

@@ -167,6 +167,7 @@ void
 plane_init(struct plane *pl, struct hub *hub, const struct plane_args *args)
 {
 	*pl = (struct plane){ .hub = hub, .args = *args };
+	notify_init(&pl->notify);
 	TAILQ_INIT(&pl->seats);
 	TAILQ_INIT(&pl->waits);
 	timer_init(&pl->poll, poll_waits);
@@ -177,6 +178,7 @@ plane_fini(struct plane *pl)
 {
 	assert(TAILQ_EMPTY(&pl->seats));
 	timer_fini(&pl->poll);
+	notify_fini(&pl->notify);
 }
 
 void

@@ -12,6 +12,7 @@
 #include "pooling/worker.h"
 
 struct change {
+	struct plane *plane;
 	reload_done_fn *done;
 	void *arg;
 };
@@ -21,6 +22,7 @@ everywhere(void *arg)
 {
 	struct change *ch = arg;
 
+	notify_ready(&ch->plane->notify);
 	if (ch->done != NULL)
 		ch->done(ch->arg, NULL);
 	free(ch);
@@ -66,7 +68,7 @@ put_in_force(struct plane *pl, struct config *cfg, reload_done_fn *done,
 		return false;
 	}
 	ch = xcalloc(1, sizeof(*ch));
-	*ch = (struct change){ .done = done, .arg = arg };
+	*ch = (struct change){ .plane = pl, .done = done, .arg = arg };
 	hub->cfg = config_ref(cfg);
 	source_log_sizes(cfg, old);
 	listener_configure(pl->listener, cfg);
@@ -79,8 +81,9 @@ put_in_force(struct plane *pl, struct config *cfg, reload_done_fn *done,
 }
 
 static void
-fail(struct err *e, reload_done_fn *done, void *arg)
+fail(struct plane *pl, struct err *e, reload_done_fn *done, void *arg)
 {
+	notify_ready(&pl->notify);
 	if (done != NULL)
 		done(arg, e);
 }
@@ -116,6 +119,7 @@ reload_all(struct plane *pl, reload_done_fn *done, void *arg)
 	struct err e;
 
 	err_clear(&e);
+	notify_reloading(&pl->notify);
 	if (path != NULL && old->conffile[0] != '\0')
 		path = old->conffile;
 	config_report_init(&rep);
@@ -123,7 +127,7 @@ reload_all(struct plane *pl, reload_done_fn *done, void *arg)
 	source_log_report(&rep);
 	if (cfg == NULL) {
 		failed_load(&rep, &e);
-		fail(&e, done, arg);
+		fail(pl, &e, done, arg);
 	} else if (!put_in_force(pl, cfg, done, arg, &e)) {
 		struct err why = e;
 
@@ -132,7 +136,7 @@ reload_all(struct plane *pl, reload_done_fn *done, void *arg)
 		    "RELOAD failed, see logs for additional details");
 		err_detail(&e, "%s", why.msg);
 		err_hint(&e, "%s", why.hint);
-		fail(&e, done, arg);
+		fail(pl, &e, done, arg);
 	}
 	config_report_fini(&rep);
 }
@@ -151,5 +155,5 @@ reload_key(struct plane *pl, const char *key, const char *value,
 	err_set(&e, "22023", "SET failed");
 	err_detail(&e, "%s", why.msg);
 	err_hint(&e, "%s", why.hint);
-	fail(&e, done, arg);
+	fail(pl, &e, done, arg);
 }

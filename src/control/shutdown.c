@@ -97,6 +97,8 @@ tell_progress(struct plane *pl, usec_t now)
 	if (now - pl->drain_told_us < TELL_US)
 		return;
 	pl->drain_told_us = now;
+	notify_status(&pl->notify, "draining: %d clients left",
+	    (int)pl->hub->clients);
 	log_info("draining: %d clients left, %lld s until drain_timeout",
 	    (int)pl->hub->clients,
 	    (long long)((pl->drain_over_us - now) / USEC_PER_SEC));
@@ -189,6 +191,8 @@ shutdown_begin(struct plane *pl, enum shutdown_mode mode)
 	enum shutdown_mode before = pl->shutdown;
 
 	pl->shutdown = mode;
+	if (before == SHUTDOWN_NO)
+		notify_stopping(&pl->notify);
 	if (mode == SHUTDOWN_NOW) {
 		hub->shutting_down = true;
 		loop_stop(hub->main_loop);

@@ -125,8 +125,9 @@ static const struct option global_options[] = {
 "File mode of the Unix socket. Write it with a leading 0.") },
 { ROW(TEXT(unix_socket_group, ""), 0), HELP(
 "Group of the Unix socket, by name or number.") },
-{ ROW(BOOL(so_reuseport, "0"), OPT_LATER), HELP(
-"Let several processes listen on one port (SO_REUSEPORT).") },
+{ ROW(BOOL(so_reuseport, "0"), 0), HELP(
+"Let several processes listen on one port (SO_REUSEPORT); each needs a "
+"unix_socket_dir and a pidfile of its own.") },
 { ROW(INT(peer_id, "0", 0, 16383), OPT_RELOAD | OPT_LATER), HELP(
 "Number of this process among its [peers]; 0: it has none.") },
 #undef ROW

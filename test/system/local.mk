@@ -23,6 +23,7 @@ system_tests = \
 	test/system/test_params \
 	test/system/test_pgbench \
 	test/system/test_replication \
+	test/system/test_service \
 	test/system/test_show \
 	test/system/test_timeouts \
 	test/system/test_wire
@@ -69,6 +70,7 @@ test_system_test_listen_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
 test_system_test_params_LDADD = $(system_libs)
 test_system_test_pgbench_LDADD = $(system_libs)
+test_system_test_service_LDADD = $(system_libs)
 test_system_test_show_LDADD = $(system_libs)
 test_system_test_replication_LDADD = $(system_libs)
 test_system_test_timeouts_LDADD = $(system_libs)

@@ -99,7 +99,7 @@ conf(const char *listen_addr, bool with_unix, const char *more)
 static struct listener *
 open_with(struct config *c, struct err *e)
 {
-	struct listener *ln = listener_open(loop, c, on_accepted, &got, e);
+	struct listener *ln = listener_open(loop, c, NULL, on_accepted, &got, e);
 
 	config_unref(c);
 	return ln;
