@@ -97,7 +97,6 @@ static const char tail[] =
 "SET of a key that is read at start only is an error.\n"
 "KILL keeps the counters of the database.\n"
 "SHOW FDS shows no secrets and passes no descriptors.\n"
-"SUSPEND and WAIT_CLOSE are not supported by this version.\n"
 ".SH EXAMPLES\n"
 "Restart the server without an error for anybody in transaction mode:\n"
 ".PP\n"

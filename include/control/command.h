@@ -2,6 +2,7 @@
  * command: the grammar of the admin console, text in, words out.
  *
  *	WORD [WORD] [;]
+ *	WORD [WORD] TIMEOUT value [;]
  *	SET key = value [;]     SET key TO value [;]
  *
  * A WORD is letters, digits and underscores, or anything in "..." with the
@@ -19,6 +20,7 @@
 #define COMMAND_VERB 16 /* with the NUL, as the others */
 #define COMMAND_ARG 64
 #define COMMAND_VALUE 256
+#define COMMAND_TIMEOUT 32
 
 struct command {
 	char verb[COMMAND_VERB]; /* as written */
@@ -26,6 +28,8 @@ struct command {
 	char arg[COMMAND_ARG]; /* SET: the key */
 	bool has_value; /* the form of SET */
 	char value[COMMAND_VALUE];
+	bool has_timeout;
+	char timeout[COMMAND_TIMEOUT];
 };
 
 /* False with `invalid command '...', use SHOW HELP;` (42601) for what is no

@@ -68,6 +68,7 @@ struct order {
 	bool waiting;
 	TAILQ_ENTRY(order) link;
 	char name[COMMAND_ARG]; /* of the database it is about; "" = all */
+	usec_t until_us; /* when what it began ends by itself; 0 = never */
 };
 
 TAILQ_HEAD(order_list, order);
@@ -115,6 +116,15 @@ struct plane {
 	TAILQ_HEAD(, seat) seats;
 	struct order_list waits;
 	struct timer poll; /* runs while waits has entries */
+	TAILQ_HEAD(, pause_end) pause_ends; /* of pause.c */
+	/* of suspend.c */
+	struct {
+		bool on;
+		bool looking; /* workers are being asked */
+		bool drained; /* nothing is unsent */
+		usec_t until_us; /* then the rest is dropped; 0 = never */
+		uint64_t seat; /* who gave the command */
+	} suspend;
 	/* shutdown */
 	enum shutdown_mode shutdown;
 	struct timer drain;

@@ -17,6 +17,7 @@ enum verb_arg {
 	VERB_BARE, /* takes nothing */
 	VERB_WORD, /* may take one of `words` */
 	VERB_DATABASE, /* may take a database */
+	VERB_PAUSE, /* ... and TIMEOUT */
 	VERB_ONE_DATABASE, /* needs one */
 	VERB_ID, /* needs a number */
 	VERB_ITEM, /* SHOW's */
@@ -27,7 +28,6 @@ struct verb {
 	const char *name;
 	enum verb_arg arg;
 	bool readers; /* stats_users too */
-	bool later; /* known, refused by this version */
 	const char *const *words; /* NULL-terminated */
 	const char *gerund; /* "pause" in "cannot pause admin db: x" */
 	void (*run)(struct order *q);

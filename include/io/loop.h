@@ -41,6 +41,9 @@ void loop_free(struct loop *l);
 void loop_run(struct loop *l);
 /* Any thread. */
 void loop_stop(struct loop *l);
+/* While it is held a loop handles its mail, and what that asks for, but no
+ * socket and no timer: for SUSPEND. */
+void loop_hold(struct loop *l, bool on);
 struct event_base *loop_base(struct loop *l);
 /* The time of this turn (monotonic), read when it is first asked for. */
 usec_t loop_now(struct loop *l);

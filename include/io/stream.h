@@ -81,6 +81,9 @@ bool stream_has_ended(const struct stream *s);
 bool stream_write(struct stream *s, const void *p, size_t n);
 /* The same for n pieces one behind the other, which leave in one write. */
 bool stream_writev(struct stream *s, struct iovec *v, int n);
+/* Sends what is unsent, as far as the socket takes it, although its loop is
+ * held. */
+void stream_flush(struct stream *s);
 /* Bytes not yet taken by the socket. */
 static inline size_t
 stream_unsent(const struct stream *s)

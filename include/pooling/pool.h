@@ -166,6 +166,7 @@ struct pool {
 	/* the ledger */
 	int count[SV_STATES];
 	int total; /* all that count against the bounds */
+	int n_stale; /* ... of these, the ones of an older generation */
 	int n_waiting;
 	bool claims; /* it has left a claim with a quota */
 	_Atomic int n_clients;
@@ -239,6 +240,8 @@ bool pool_last_error(struct pool *p, struct err *e);
 bool pool_is_dead(struct pool *p);
 /* Servers that hold up PAUSE: linked, tested, draining. */
 int pool_busy(struct pool *p);
+/* Servers that RECONNECT and the like have yet to see closed. */
+int pool_stale(struct pool *p);
 /* Lets those with claims on q try again, as long as it has room. For those who
  * are left, and for what is above the limit, idle servers are closed. */
 void pool_wake_claims(struct quota *q);

@@ -91,6 +91,8 @@ void registry_resume(struct registry *r, struct database *db);
 bool registry_is_paused(const struct registry *r);
 /* Servers that hold up PAUSE, of one database or all. */
 int registry_busy(struct registry *r, struct database *db);
+/* Servers that are to be closed and are not yet, of one database or all. */
+int registry_stale(struct registry *r, struct database *db);
 /* Server connections of any kind, of one database or all. */
 int registry_servers(struct registry *r, struct database *db);
 

@@ -87,6 +87,11 @@ bool worker_kill_client(struct worker *w, uint64_t id, const struct err *e);
 /* The same for all clients of a database (NULL = all). */
 void worker_kill_database(struct worker *w, struct database *db,
     const struct err *e);
+/* SUSPEND: nothing is read and no timer runs, until it is taken back. */
+void worker_hold(struct worker *w, bool on);
+/* Sends what is unsent either way; returns how many clients still have some.
+ * drop: these are closed. */
+size_t worker_flush_bytes(struct worker *w, bool drop);
 /* Clients of any kind on this worker, logins included (any). */
 int worker_load(const struct worker *w);
 /* Bytes of a client object, for SHOW MEM (any). */

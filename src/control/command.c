@@ -119,8 +119,47 @@ take_value(struct scan *s, struct command *out)
 }
 
 static bool
+take_timeout(struct scan *s, struct command *out)
+{
+	skip_blanks(s);
+	out->has_timeout = true;
+	if (at_char(s, '\''))
+		return take_quoted(s, '\'', out->timeout,
+		    sizeof(out->timeout));
+	return take_word(s, out->timeout, sizeof(out->timeout));
+}
+
+static bool
+is_timeout(const char *word)
+{
+	return strcasecmp(word, "timeout") == 0;
+}
+
+/* What stands behind the argument, which may itself be the word TIMEOUT: a
+ * database of that name is meant only where nothing else follows. */
+static bool
+take_option(struct scan *s, struct command *out, bool quoted)
+{
+	struct scan ahead = *s;
+	char word[sizeof("timeout")];
+
+	if (!at_char(&ahead, '"') && take_word(&ahead, word, sizeof(word)) &&
+	    is_timeout(word) && !at_end(&ahead)) {
+		s->p = ahead.p;
+		return take_timeout(s, out);
+	}
+	if (quoted || !is_timeout(out->arg))
+		return false;
+	out->has_arg = false;
+	out->arg[0] = '\0';
+	return take_timeout(s, out);
+}
+
+static bool
 take_command(struct scan *s, struct command *out)
 {
+	bool quoted;
+
 	skip_blanks(s);
 	if (!take_word(s, out->verb, sizeof(out->verb)))
 		return false;
@@ -129,12 +168,13 @@ take_command(struct scan *s, struct command *out)
 	/* `SHOWpools` is one word, but `SHOW"pools"` would be two. */
 	if (!is_blank(s->p[-1]))
 		return false;
+	quoted = at_char(s, '"');
 	if (!take_word(s, out->arg, sizeof(out->arg)))
 		return false;
 	out->has_arg = true;
-	if (strcasecmp(out->verb, "set") == 0 && !take_value(s, out))
-		return false;
-	return at_end(s);
+	if (strcasecmp(out->verb, "set") == 0)
+		return take_value(s, out) && at_end(s);
+	return at_end(s) || (take_option(s, out, quoted) && at_end(s));
 }
 
 bool

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "control/console_impl.h"
+#include "control/suspend.h"
 #include "proto/wire.h"
 
 /* Held back while one command runs; past it the client is not read. */
@@ -57,6 +58,7 @@ console_close(struct console *c, const char *reason)
 		order_abandon(q);
 	cancel_key_remove(c->plane->hub->keys, &c->cancel);
 	plane_leave(c->plane, &c->seat);
+	suspend_left(c->plane, &c->seat);
 	stream_close(&c->stream);
 	c->bury.fn = bury;
 	loop_bury(c->plane->hub->main_loop, &c->bury);

@@ -14,6 +14,8 @@ pooler_core_sources += \
 	include/control/source.h src/control/source.c \
 	include/control/plane.h src/control/plane.c \
 	include/control/period.h src/control/period.c \
+	include/control/pause.h src/control/pause.c \
+	include/control/suspend.h src/control/suspend.c \
 	include/control/reload.h src/control/reload.c \
 	include/control/shutdown.h src/control/shutdown.c \
 	include/control/signals.h src/control/signals.c \

@@ -170,6 +170,7 @@ plane_init(struct plane *pl, struct hub *hub, const struct plane_args *args)
 	notify_init(&pl->notify);
 	TAILQ_INIT(&pl->seats);
 	TAILQ_INIT(&pl->waits);
+	TAILQ_INIT(&pl->pause_ends);
 	timer_init(&pl->poll, poll_waits);
 }
 

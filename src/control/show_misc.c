@@ -54,10 +54,11 @@ static void
 run_state(struct order *q)
 {
 	bool paused = registry_is_paused(q->plane->hub->registry);
+	bool suspended = q->plane->suspend.on;
 
-	put_state(&q->rows, "active", !paused);
+	put_state(&q->rows, "active", !paused && !suspended);
 	put_state(&q->rows, "paused", paused);
-	put_state(&q->rows, "suspended", false);
+	put_state(&q->rows, "suspended", suspended);
 	put_state(&q->rows, "shutting_down",
 	    q->plane->shutdown != SHUTDOWN_NO);
 	order_finish(q);

@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 #include "control/listener.h"
+#include "control/pause.h"
+#include "control/suspend.h"
 #include "pooling/registry.h"
 #include "pooling/worker.h"
 
@@ -27,7 +29,7 @@ drain_servers(struct plane *pl)
 	err_set(&e, "57P01", "server shutting down");
 	err_detail(&e, "the connection pooler is being stopped");
 	hub->fail_waiters = true;
-	registry_pause(hub->registry, NULL);
+	pause_begin(pl, NULL, 0);
 	registry_each_pool(hub->registry, fail_waiters, &e);
 }
 
@@ -193,6 +195,7 @@ shutdown_begin(struct plane *pl, enum shutdown_mode mode)
 	pl->shutdown = mode;
 	if (before == SHUTDOWN_NO)
 		notify_stopping(&pl->notify);
+	suspend_end(pl);
 	if (mode == SHUTDOWN_NOW) {
 		hub->shutting_down = true;
 		loop_stop(hub->main_loop);
@@ -205,7 +208,7 @@ shutdown_begin(struct plane *pl, enum shutdown_mode mode)
 	if (mode == SHUTDOWN_CLIENTS && before == SHUTDOWN_SERVERS) {
 		/* Its clients are to go on working. */
 		hub->fail_waiters = false;
-		registry_resume(hub->registry, NULL);
+		pause_end(pl, NULL);
 	}
 	workers_drain(hub, parting_us(pl), settled, pl);
 }
@@ -220,4 +223,5 @@ void
 shutdown_fini(struct plane *pl)
 {
 	timer_fini(&pl->drain);
+	pause_fini(pl);
 }

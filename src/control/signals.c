@@ -7,8 +7,10 @@
 #include <event2/event_struct.h>
 
 #include "base/log.h"
+#include "control/pause.h"
 #include "control/reload.h"
 #include "control/shutdown.h"
+#include "control/suspend.h"
 #include "pooling/registry.h"
 
 static void
@@ -54,12 +56,12 @@ on_quit(struct plane *pl)
 static void
 on_usr1(struct plane *pl)
 {
-	if (registry_is_paused(pl->hub->registry)) {
+	if (registry_is_paused(pl->hub->registry) || pl->suspend.on) {
 		log_info("got SIGUSR1, but already paused");
 		return;
 	}
 	log_info("got SIGUSR1, pausing all activity");
-	registry_pause(pl->hub->registry, NULL);
+	pause_begin(pl, NULL, 0);
 }
 
 static void
@@ -69,12 +71,17 @@ on_usr2(struct plane *pl)
 		log_info("got SIGUSR2 while shutting down, ignoring");
 		return;
 	}
+	if (pl->suspend.on) {
+		log_info("got SIGUSR2, continuing from SUSPEND");
+		suspend_end(pl);
+		return;
+	}
 	if (!registry_is_paused(pl->hub->registry)) {
 		log_info("got SIGUSR2, but not paused");
 		return;
 	}
 	log_info("got SIGUSR2, continuing from PAUSE");
-	registry_resume(pl->hub->registry, NULL);
+	pause_end(pl, NULL);
 }
 
 static const struct signal_row {

@@ -38,21 +38,23 @@ static const struct verb verbs[] = {
 		    "Nothing changes unless all of it is right. It is in "
 		    "force everywhere when the command answers." },
 	{ .name = "PAUSE",
-	    .arg = VERB_DATABASE,
+	    .arg = VERB_PAUSE,
 	    .gerund = "pause",
 	    .run = do_pause,
-	    .syntax = "[database]",
+	    .syntax = "[database] [TIMEOUT time]",
 	    .help = "Lets no more queries through to the servers, and closes "
 		    "every server as soon as its client lets go of it, which "
 		    "is by the pool mode: in session mode when the client "
 		    "leaves. Queries wait meanwhile. Answers when no server "
-		    "is in use any more. Ctrl-C takes it back." },
+		    "is in use any more. Ctrl-C takes it back. With TIMEOUT "
+		    "it ends by itself after that time, complete or not: "
+		    "500ms, 5s, 2min, 1h; a number alone is in seconds." },
 	{ .name = "RESUME",
 	    .arg = VERB_DATABASE,
 	    .run = do_resume,
 	    .syntax = "[database]",
-	    .help = "Ends PAUSE, or with a database PAUSE or KILL of that "
-		    "one." },
+	    .help = "Ends PAUSE or SUSPEND, or with a database PAUSE or "
+		    "KILL of that one." },
 	{ .name = "DISABLE",
 	    .arg = VERB_ONE_DATABASE,
 	    .gerund = "disable",
@@ -98,13 +100,19 @@ static const struct verb verbs[] = {
 	{ .name = "WAIT_CLOSE",
 	    .arg = VERB_DATABASE,
 	    .gerund = "wait in",
-	    .later = true,
+	    .run = do_wait_close,
 	    .syntax = "[database]",
-	    .help = "Is not supported by this version." },
+	    .help = "Answers when every server connection that RECONNECT or a "
+		    "changed configuration has marked is closed. Ctrl-C ends "
+		    "the waiting." },
 	{ .name = "SUSPEND",
 	    .arg = VERB_BARE,
-	    .later = true,
-	    .help = "Is not supported by this version." },
+	    .run = do_suspend,
+	    .help = "Accepts and reads nothing any more, and answers when all "
+		    "that was read has been sent on; who does not take it "
+		    "within suspend_timeout is disconnected. Ends with RESUME, "
+		    "with Ctrl-C, or with the console session that gave it. "
+		    "Timeouts do not pass meanwhile." },
 };
 
 /* Parameters that drivers ask for; they cannot be changed. */
@@ -169,6 +177,8 @@ is_one_of(const char *word, const char *const *words)
 static bool
 words_fit(const struct verb *v, const struct command *c)
 {
+	if (c->has_timeout && v->arg != VERB_PAUSE)
+		return false;
 	switch (v->arg) {
 	case VERB_BARE:
 		return !c->has_arg;
@@ -180,6 +190,7 @@ words_fit(const struct verb *v, const struct command *c)
 	case VERB_SET:
 		return c->has_value;
 	case VERB_DATABASE:
+	case VERB_PAUSE:
 	case VERB_ONE_DATABASE:
 	case VERB_ID:
 		return true;
@@ -262,6 +273,7 @@ arguments_fit(const struct verb *v, struct order *q)
 {
 	switch (v->arg) {
 	case VERB_DATABASE:
+	case VERB_PAUSE:
 	case VERB_ONE_DATABASE:
 		return database_fits(v, q);
 	case VERB_BARE:
@@ -306,7 +318,7 @@ help_text(struct buf *out)
 	for (i = 0; i < ARRAY_LEN(verbs); i++) {
 		const struct verb *v = &verbs[i];
 
-		if (v->arg != VERB_ITEM && !v->later)
+		if (v->arg != VERB_ITEM)
 			buf_printf(out, "\n\t%s%s%s", v->name,
 			    v->syntax != NULL ? " " : "",
 			    v->syntax != NULL ? v->syntax : "");
@@ -360,9 +372,6 @@ order_run(struct order *q)
 	copy_str(q->tag, sizeof(q->tag), v->name);
 	if (!may_run(v, q)) {
 		order_fail(q, "42501", "admin access needed");
-	} else if (v->later) {
-		order_fail(q, "0A000", "%s is not supported by this version",
-		    v->name);
 	} else if (v->arg == VERB_SET && fake_find(q->command.arg) != NULL) {
 		reply_notice(&q->notices, "00000", "SET ignored", NULL);
 		order_finish(q);

@@ -12,6 +12,8 @@ void do_resume(struct order *q);
 void do_disable(struct order *q);
 void do_enable(struct order *q);
 void do_reconnect(struct order *q);
+void do_wait_close(struct order *q);
+void do_suspend(struct order *q);
 void do_kill(struct order *q);
 void do_kill_client(struct order *q);
 void do_reload(struct order *q);

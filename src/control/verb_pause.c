@@ -1,6 +1,6 @@
 /*
- * verb_pause: the commands about databases: PAUSE, RESUME, DISABLE, ENABLE,
- * RECONNECT, KILL. And KILL_CLIENT.
+ * verb_pause: the commands that hold up or close what runs: PAUSE, RESUME,
+ * SUSPEND, DISABLE, ENABLE, RECONNECT, WAIT_CLOSE, KILL. And KILL_CLIENT.
  *
  * A database is held by name, not by pointer, while a command waits: RELOAD
  * may take it away.
@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/pause.h"
+#include "control/suspend.h"
 #include "control/verb_impl.h"
 #include "pooling/registry.h"
 #include "pooling/worker.h"
@@ -45,7 +47,10 @@ pause_is_over(struct order *q)
 		return true;
 	if (all ? !registry_is_paused(r) : !db->paused)
 		return !err_set(&q->err, "55000",
-		    "PAUSE was ended by RESUME before it was complete");
+		    "PAUSE was ended by %s before it was complete",
+		    q->until_us != 0 && clock_mono_us() >= q->until_us ?
+			"its TIMEOUT" :
+			"RESUME");
 	return registry_busy(r, db) == 0;
 }
 
@@ -59,55 +64,159 @@ pause_canceled(struct order *q)
 
 	/* During a shutdown the pause is no longer ours to take back. */
 	if (q->plane->shutdown == SHUTDOWN_NO && (all || db != NULL))
-		registry_resume(r, db);
+		pause_end(q->plane, db);
+}
+
+/* "500ms", "1.5s", "2min", "1h", "30". False: that is no time. */
+static bool
+parse_time(const char *text, usec_t *us)
+{
+	static const struct {
+		const char *name;
+		double us;
+	} units[] = {
+		{ "", USEC_PER_SEC },
+		{ "ms", USEC_PER_MSEC },
+		{ "s", USEC_PER_SEC },
+		{ "min", 60.0 * USEC_PER_SEC },
+		{ "h", 3600.0 * USEC_PER_SEC },
+	};
+	size_t digits = strspn(text, "0123456789."), i;
+	double n;
+	char *end;
+
+	if (digits == 0)
+		return false;
+	n = strtod(text, &end);
+	for (i = 0; i < ARRAY_LEN(units); i++)
+		if (end == text + digits && strcmp(end, units[i].name) == 0) {
+			n *= units[i].us;
+			*us = (usec_t)n;
+			return n >= 1.0 && n < 1e15;
+		}
+	return false;
+}
+
+static bool
+is_held_up(const struct plane *pl)
+{
+	return registry_is_paused(pl->hub->registry) || pl->suspend.on;
 }
 
 void
 do_pause(struct order *q)
 {
-	struct registry *r = q->plane->hub->registry;
 	struct database *db = NULL;
+	usec_t us = 0;
 
+	if (q->command.has_timeout && !parse_time(q->command.timeout, &us)) {
+		err_set(&q->err, "22023", "invalid TIMEOUT '%s'",
+		    q->command.timeout);
+		err_hint(&q->err, "write 500ms, 5s, 2min or 1h");
+		order_fail_err(q);
+		return;
+	}
 	if (q->command.has_arg) {
 		db = find(q, true);
 		if (db == NULL)
 			return;
 		copy_str(q->name, sizeof(q->name), db->name);
-	} else if (registry_is_paused(r)) {
+	} else if (is_held_up(q->plane)) {
 		order_fail(q, "55000", "already suspended/paused");
 		return;
 	}
 	verb_log(q);
-	registry_pause(r, db);
+	if (us > 0)
+		q->until_us = clock_mono_us() + us;
+	pause_begin(q->plane, db, us);
 	order_wait(q, pause_is_over, pause_canceled);
+}
+
+static void
+resume_all(struct order *q)
+{
+	if (!is_held_up(q->plane)) {
+		order_fail(q, "55000", "pooler is not paused/suspended");
+		return;
+	}
+	verb_log(q);
+	if (q->plane->suspend.on)
+		suspend_end(q->plane);
+	if (registry_is_paused(q->plane->hub->registry))
+		pause_end(q->plane, NULL);
+	order_finish(q);
 }
 
 void
 do_resume(struct order *q)
 {
-	struct registry *r = q->plane->hub->registry;
-	struct database *db = NULL;
+	struct database *db;
 
 	if (q->plane->shutdown != SHUTDOWN_NO) {
 		order_fail(q, "55000", "pooler is shutting down");
 		return;
 	}
-	if (q->command.has_arg) {
-		db = find(q, false);
-		if (db == NULL)
-			return;
-		if (!db->paused) {
-			order_fail(q, "55000", "database %s is not paused",
-			    db->name);
-			return;
-		}
-	} else if (!registry_is_paused(r)) {
-		order_fail(q, "55000", "pooler is not paused/suspended");
+	if (!q->command.has_arg) {
+		resume_all(q);
+		return;
+	}
+	db = find(q, false);
+	if (db == NULL)
+		return;
+	if (!db->paused) {
+		order_fail(q, "55000", "database %s is not paused", db->name);
 		return;
 	}
 	verb_log(q);
-	registry_resume(r, db);
+	pause_end(q->plane, db);
 	order_finish(q);
+}
+
+/* ---- SUSPEND ---- */
+
+static void
+note_paused(void *arg, struct database *d)
+{
+	if (d->paused)
+		*(bool *)arg = true;
+}
+
+static bool
+suspend_is_over(struct order *q)
+{
+	if (!q->plane->suspend.on)
+		return !err_set(&q->err, "55000",
+		    "SUSPEND was ended by RESUME before it was complete");
+	return suspend_is_drained(q->plane);
+}
+
+static void
+suspend_canceled(struct order *q)
+{
+	suspend_end(q->plane);
+}
+
+void
+do_suspend(struct order *q)
+{
+	bool paused = false;
+
+	if (is_held_up(q->plane)) {
+		order_fail(q, "55000", "already suspended/paused");
+		return;
+	}
+	if (q->plane->shutdown != SHUTDOWN_NO) {
+		order_fail(q, "55000", "pooler is shutting down");
+		return;
+	}
+	registry_each_database(q->plane->hub->registry, note_paused, &paused);
+	if (paused) {
+		order_fail(q, "55000", "cannot suspend with paused databases");
+		return;
+	}
+	verb_log(q);
+	suspend_begin(q->plane, q->seat);
+	order_wait(q, suspend_is_over, suspend_canceled);
 }
 
 /* ---- DISABLE, ENABLE ---- */
@@ -165,6 +274,33 @@ do_reconnect(struct order *q)
 	verb_log(q);
 	registry_each_pool(q->plane->hub->registry, reconnect_pool, &f);
 	order_finish(q);
+}
+
+/* ---- WAIT_CLOSE ---- */
+
+static bool
+all_are_closed(struct order *q)
+{
+	struct registry *r = q->plane->hub->registry;
+	bool all = q->name[0] == '\0';
+	struct database *db = all ? NULL : registry_find(r, q->name);
+
+	return (!all && db == NULL) || registry_stale(r, db) == 0;
+}
+
+void
+do_wait_close(struct order *q)
+{
+	struct database *db;
+
+	if (q->command.has_arg) {
+		db = find(q, true);
+		if (db == NULL)
+			return;
+		copy_str(q->name, sizeof(q->name), db->name);
+	}
+	verb_log(q);
+	order_wait(q, all_are_closed, NULL);
 }
 
 /* ---- KILL ---- */
@@ -225,14 +361,14 @@ note_used(void *arg, struct pool *p)
 }
 
 static void
-pause_used(struct registry *r)
+pause_used(struct plane *pl)
 {
 	struct used u = { 0 };
 	size_t i;
 
-	registry_each_pool(r, note_used, &u);
+	registry_each_pool(pl->hub->registry, note_used, &u);
 	for (i = 0; i < u.n; i++)
-		registry_pause(r, u.v[i]);
+		pause_begin(pl, u.v[i], 0);
 	free(u.v);
 }
 
@@ -243,7 +379,7 @@ do_kill(struct order *q)
 	struct database *db = NULL;
 	struct kill *k;
 
-	if (registry_is_paused(hub->registry)) {
+	if (is_held_up(q->plane)) {
 		order_fail(q, "55000", "already suspended/paused");
 		return;
 	}
@@ -254,9 +390,9 @@ do_kill(struct order *q)
 	}
 	verb_log(q);
 	if (db != NULL)
-		registry_pause(hub->registry, db);
+		pause_begin(q->plane, db, 0);
 	else
-		pause_used(hub->registry);
+		pause_used(q->plane);
 	k = xcalloc(1, sizeof(*k));
 	*k = (struct kill){ .order = q, .db = db };
 	registry_each_pool(hub->registry, kill_pool, k);

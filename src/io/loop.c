@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct loop {
 	usec_t now_us; /* 0 = not read in this turn yet */
 	uint64_t turns;
 	bool running;
+	bool held;
 	_Atomic bool stop;
 	_Atomic(pthread_t) thread;
 
@@ -334,11 +336,31 @@ finish_turn(struct loop *l)
 }
 
 void
+loop_hold(struct loop *l, bool on)
+{
+	l->held = on;
+}
+
+static void
+wait_for_mail(struct loop *l)
+{
+	struct pollfd p = { .fd = l->mail_fd, .events = POLLIN };
+
+	if (poll(&p, 1, -1) == 1)
+		on_mail(l->mail_fd, EV_READ, l);
+}
+
+void
 loop_run(struct loop *l)
 {
 	atomic_store(&l->thread, pthread_self());
 	finish_turn(l);
 	while (!atomic_load_explicit(&l->stop, memory_order_relaxed)) {
+		if (UNLIKELY(l->held)) {
+			wait_for_mail(l);
+			finish_turn(l);
+			continue;
+		}
 		aim_timer(l);
 		if (event_base_loop(l->base, EVLOOP_ONCE) < 0)
 			break;

@@ -146,6 +146,13 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	s->ops->writable(s);
 }
 
+void
+stream_flush(struct stream *s)
+{
+	if (s->fd >= 0 && !s->connecting && keep_len(&s->out))
+		on_writable(s->fd, 0, s);
+}
+
 static void
 arm_write(struct stream *s)
 {

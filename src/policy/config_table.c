@@ -274,8 +274,9 @@ HELP(
 { ROW(TIME(pool_idle_timeout, "0"), OPT_RELOAD | OPT_LATER), HELP(
 "Forget a pool that had neither clients nor servers for this long; 0: "
 "never.") },
-{ ROW(TIME(suspend_timeout, "10"), OPT_RELOAD | OPT_LATER), HELP(
-"During SUSPEND, drop connections that cannot be drained in this time.") },
+{ ROW(TIME(suspend_timeout, "10"), OPT_RELOAD), HELP(
+"During SUSPEND, drop connections that cannot be drained in this time; 0: "
+"wait for them.") },
 #undef ROW
 
 /* ---- health check ---- */

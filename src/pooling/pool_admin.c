@@ -159,6 +159,7 @@ pool_reconnect(struct pool *p)
 
 	pool_lock(p);
 	p->generation++;
+	p->n_stale = p->total;
 	w = p->welcome;
 	p->welcome = NULL;
 	pool_unlock(p);
@@ -188,6 +189,7 @@ pool_kill(struct pool *p, const struct err *e)
 	pool_lock(p);
 	p->dead = true;
 	p->generation++;
+	p->n_stale = p->total;
 	old = p->down.fault;
 	p->down.fault = f;
 	pool_unlock(p);
@@ -260,6 +262,17 @@ pool_busy(struct pool *p)
 	n = p->count[SV_ACTIVE] + p->count[SV_TESTED] +
 	    p->count[SV_DRAINING] + p->count[SV_CANCELING] +
 	    p->count[SV_MIGRATING];
+	pool_unlock(p);
+	return n;
+}
+
+int
+pool_stale(struct pool *p)
+{
+	int n;
+
+	pool_lock(p);
+	n = p->n_stale;
 	pool_unlock(p);
 	return n;
 }

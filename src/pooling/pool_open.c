@@ -246,6 +246,8 @@ pool_gone(struct server *s)
 	counters_move(&p->stats, &s->counters);
 	p->count[SV_CLOSED]--;
 	p->total--;
+	if (s->generation != p->generation)
+		p->n_stale--;
 	if (!p->total && !p->n_waiting && !atomic_load(&p->n_clients)) {
 		/* Most of 100,000 pools have nothing to do just now. */
 		free(p->side);

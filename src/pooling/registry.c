@@ -837,6 +837,24 @@ registry_busy(struct registry *r, struct database *db)
 }
 
 static void
+sum_stale(void *arg, struct pool *p)
+{
+	struct select *s = arg;
+
+	if (!s->db || p->db == s->db)
+		s->sum += pool_stale(p);
+}
+
+int
+registry_stale(struct registry *r, struct database *db)
+{
+	struct select s = { db, 0 };
+
+	registry_each_pool(r, sum_stale, &s);
+	return s.sum;
+}
+
+static void
 sum_servers(void *arg, struct database *d)
 {
 	struct select *s = arg;

@@ -562,6 +562,61 @@ worker_flush_stats(struct worker *w)
 			relay_flush_stats(c->relay);
 }
 
+/* ---- SUSPEND ---- */
+
+void
+worker_hold(struct worker *w, bool on)
+{
+	loop_hold(w->home.loop, on);
+}
+
+/* Bytes that wait to be sent to it, or to its server. */
+static bool
+has_unsent(const struct client *c)
+{
+	const struct server *s = c->relay ? relay_server(c->relay) : NULL;
+
+	return stream_unsent(&c->stream) > 0 ||
+	    (s && s->stream.fd >= 0 && stream_unsent(&s->stream) > 0);
+}
+
+static size_t
+flush_clients(struct client_list *list, bool drop)
+{
+	struct client *c, *next;
+	size_t left = 0;
+
+	for (c = TAILQ_FIRST(list); c; c = next) {
+		next = TAILQ_NEXT(c, link);
+		stream_flush(&c->stream);
+		if (!has_unsent(c))
+			continue;
+		if (drop)
+			client_drop(c);
+		else
+			left++;
+	}
+	return left;
+}
+
+size_t
+worker_flush_bytes(struct worker *w, bool drop)
+{
+	struct server *s, *next;
+	struct client *c;
+
+	for (s = TAILQ_FIRST(&w->hub->servers[w->home.worker]); s; s = next) {
+		next = TAILQ_NEXT(s, all);
+		stream_flush(&s->stream);
+	}
+	/* It may be a request to cancel the SUSPEND. */
+	TAILQ_FOREACH(c, &w->home.logins, link)
+		if (c->state == CL_STARTUP)
+			stream_wake(&c->stream);
+	return flush_clients(&w->home.logins, drop) +
+	    flush_clients(&w->home.clients, drop);
+}
+
 bool
 worker_kill_client(struct worker *w, uint64_t id, const struct err *e)
 {

@@ -18,6 +18,7 @@ system_tests = \
 	test/system/test_drain \
 	test/system/test_drivers \
 	test/system/test_gone \
+	test/system/test_hold \
 	test/system/test_listen \
 	test/system/test_modes \
 	test/system/test_params \
@@ -66,6 +67,7 @@ test_system_test_down_LDADD = $(system_libs)
 test_system_test_drain_LDADD = $(system_libs)
 test_system_test_drivers_LDADD = $(system_libs)
 test_system_test_gone_LDADD = $(system_libs)
+test_system_test_hold_LDADD = $(system_libs)
 test_system_test_listen_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
 test_system_test_params_LDADD = $(system_libs)

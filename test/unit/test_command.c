@@ -37,7 +37,37 @@ static const struct good {
 	{ "SET a = ''", "SET", "a", "" },
 	{ "SET to = to", "SET", "to", "to" },
 	{ "\"SHOW\" version", "SHOW", "version", NULL },
+	{ "PAUSE timeout", "PAUSE", "timeout", NULL },
+	{ "PAUSE db;", "PAUSE", "db", NULL },
 };
+
+static const struct timed {
+	const char *text;
+	const char *arg; /* NULL: none */
+	const char *timeout;
+} timed[] = {
+	{ "PAUSE db TIMEOUT 5s", "db", "5s" },
+	{ "pause db timeout '0.5';", "db", "0.5" },
+	{ "PAUSE TIMEOUT 5s ; ", NULL, "5s" },
+	{ "PAUSE timeout TIMEOUT 5s", "timeout", "5s" },
+	{ "PAUSE \"timeout\" TIMEOUT 5s", "timeout", "5s" },
+	{ "PAUSE TIMEOUT timeout", NULL, "timeout" },
+};
+
+START_TEST (a_timeout_stands_behind_the_argument) {
+	const struct timed *g = &timed[_i];
+	struct command c;
+	struct err e;
+
+	ck_assert_msg(parse(g->text, &c, &e), "%s", g->text);
+	ck_assert_int_eq(c.has_arg, g->arg != NULL);
+	if (g->arg != NULL)
+		ck_assert_str_eq(c.arg, g->arg);
+	ck_assert(c.has_timeout);
+	ck_assert_str_eq(c.timeout, g->timeout);
+	ck_assert(!c.has_value);
+}
+END_TEST
 
 START_TEST (a_command_is_taken_apart) {
 	const struct good *g = &good[_i];
@@ -63,6 +93,14 @@ static const char *const bad[] = {
 	"SHOW; POOLS",
 	"SHOW POOLS;;",
 	"SHOW POOLS CLIENTS",
+	"PAUSE a TIMEOUT",
+	"PAUSE a TIMEOUT 5s 6s",
+	"PAUSE TIMEOUT 5s 6s",
+	"PAUSE \"TIMEOUT\" 5s",
+	"PAUSE a \"TIMEOUT\" 5s",
+	"PAUSE a TIMEOUT 0.5",
+	"PAUSE a TIMEOUT '5",
+	"SET a = b TIMEOUT 5s",
 	"SHOW my-db",
 	"SHOW \"pools",
 	"SHOW pools\"",
@@ -267,6 +305,8 @@ command_suite(void)
 	    (int)ARRAY_LEN(good));
 	tcase_add_loop_test(t, what_is_no_command_is_quoted_in_the_error, 0,
 	    (int)ARRAY_LEN(bad));
+	tcase_add_loop_test(t, a_timeout_stands_behind_the_argument, 0,
+	    (int)ARRAY_LEN(timed));
 	tcase_add_test(t, a_word_that_is_too_long_is_refused);
 	tcase_add_test(t, no_truncation_is_read_past_its_end);
 	tcase_add_test(t, a_long_text_is_cut_in_the_error);
