@@ -309,7 +309,7 @@ is_stuck(void)
 	return pg_int("SELECT count(*) FROM pg_stat_activity WHERE "
 		      "usename = 'alice' AND wait_event = 'ClientWrite'") ==
 	    1 &&
-	    show("SOCKETS", "type=C&database=app", "send_remain") > 0;
+	    show("SOCKETS", "type=C&database=app", "send_remain") > 65536;
 }
 
 /* Every buffer on the way to the client that does not read is full, and not
