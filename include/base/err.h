@@ -19,6 +19,7 @@ struct err {
 	char msg[400];
 	char detail[400];
 	char hint[240];
+	char log[300]; /* for the log alone, never for the peer */
 	char file[200]; /* "" = not about a file */
 	int line;
 };
@@ -30,6 +31,8 @@ bool err_is_set(const struct err *e);
 bool err_set(struct err *e, const char *sqlstate, const char *fmt, ...)
     PRINTF(3, 4);
 void err_detail(struct err *e, const char *fmt, ...) PRINTF(2, 3);
+/* What the operator may know and the peer may not. */
+void err_log(struct err *e, const char *fmt, ...) PRINTF(2, 3);
 void err_hint(struct err *e, const char *fmt, ...) PRINTF(2, 3);
 void err_at(struct err *e, const char *file, int line);
 

@@ -21,6 +21,7 @@
 #include "base/base.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "policy/hba.h"
 #include "policy/option.h"
 #include "proto/param.h"
 
@@ -34,9 +35,9 @@ enum auth_type {
 	AUTH_TYPE_PLAIN,
 	AUTH_TYPE_MD5,
 	AUTH_TYPE_SCRAM,
+	AUTH_TYPE_HBA,
 	/* not in this version; config_load() refuses them */
 	AUTH_TYPE_CERT,
-	AUTH_TYPE_HBA,
 	AUTH_TYPE_LDAP,
 	AUTH_TYPE_PAM,
 };
@@ -252,6 +253,7 @@ struct config {
 	const struct peer_conf *const *peers;
 	size_t n_peers;
 	size_t n_secrets; /* users of auth_file */
+	const struct hba *hba; /* NULL unless auth_type is hba */
 };
 
 /* Atomic count. All memory is overwritten at the end. */
@@ -340,6 +342,8 @@ const struct user_conf *config_user(const struct config *c, const char *name);
  * stands in auth_file or in [users]. An empty secret lets nobody in. */
 const char *config_secret(const struct config *c, const char *user,
     bool *known);
+/* The line of auth_file that has the secret; 0 if none has. */
+int config_secret_line(const struct config *c, const char *user);
 /* The name of user i of auth_file, i < n_secrets, sorted by name. */
 const char *config_secret_user(const struct config *c, size_t i);
 bool config_is_admin(const struct config *c, const char *user);

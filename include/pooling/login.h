@@ -60,6 +60,9 @@ enum login_step login_feed(struct login *l, struct span in, size_t *used,
 bool login_has_started(const struct login *l);
 /* It counts against max_client_conn: whoever ends it takes one off. */
 bool login_is_counted(const struct login *l);
+/* The connection is encrypted now. cert_name: the common name of a client
+ * certificate that was verified, or NULL; copied. */
+void login_set_tls(struct login *l, const char *cert_name);
 struct span login_cancel_key(const struct login *l);
 
 /* Good as long as the login is. Names are known, at least as claimed, from the
@@ -83,6 +86,10 @@ struct login_result {
 };
 bool login_is_replication(const struct login_result *r);
 const struct login_result *login_result(const struct login *l);
+/* After LOGIN_PROVEN, when another snapshot is in force: is it still let in?
+ * False with what the client is told. To be asked just before the welcome. */
+bool login_recheck(const struct login *l, const struct config *now,
+    struct err *e);
 struct config *login_config(const struct login *l);
 
 #endif

@@ -10,7 +10,7 @@ err_clear(struct err *e)
 	if (e == NULL)
 		return;
 	e->sqlstate[0] = e->msg[0] = e->detail[0] = e->hint[0] = '\0';
-	e->file[0] = '\0';
+	e->file[0] = e->log[0] = '\0';
 	e->line = 0;
 }
 
@@ -96,6 +96,18 @@ err_hint(struct err *e, const char *fmt, ...)
 		return;
 	va_start(ap, fmt);
 	format(e->hint, sizeof(e->hint), fmt, ap);
+	va_end(ap);
+}
+
+void
+err_log(struct err *e, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (e == NULL)
+		return;
+	va_start(ap, fmt);
+	format(e->log, sizeof(e->log), fmt, ap);
 	va_end(ap);
 }
 

@@ -35,6 +35,8 @@ config_unref(struct config *c)
 	    memory_order_acq_rel) != 1)
 		return;
 	origin = impl(c)->origin;
+	if (origin == NULL)
+		ident_free(impl(c)->ident);
 	param_names_unref(c->param_names);
 	arena_wipe_free(impl(c)->arena);
 	free(c);
@@ -75,12 +77,26 @@ is_settable(const struct option *o, const char *key, struct err *e)
 		return false;
 	}
 	/* No file is read here, and a name without its content is a lie. */
-	if (strcmp(o->name, "auth_file") == 0) {
+	if (strcmp(o->name, "auth_file") == 0 ||
+	    strcmp(o->name, "auth_hba_file") == 0 ||
+	    strcmp(o->name, "auth_ident_file") == 0) {
 		err_set(e, "55P02", "\"%s\" cannot be changed by SET", o->name);
 		err_hint(e, "change it in the configuration file and RELOAD");
 		return false;
 	}
 	return true;
+}
+
+/* SET reads no files, so rules must have been read before. */
+static bool
+has_rules(const struct config *c, struct err *e)
+{
+	if (c->auth_type != AUTH_TYPE_HBA || c->hba != NULL)
+		return true;
+	err_set(e, "55P02", "auth_type \"hba\" cannot be chosen by SET, as its "
+	    "rules are not read yet");
+	err_hint(e, "change it in the configuration file and RELOAD");
+	return false;
 }
 
 /* Lines of [databases] of our own: resolving writes to them. */
@@ -133,7 +149,7 @@ config_with(struct config *old, const char *key, const char *value,
 			option_copy(&rows[i], c, old, c->arena);
 	copy_databases(c, old);
 	if (!option_parse(o, span_of(value), c->arena, c, e) ||
-	    !config_check_values(&c->pub, e)) {
+	    !has_rules(&c->pub, e) || !config_check_values(&c->pub, e)) {
 		config_unref(&c->pub);
 		return NULL;
 	}

@@ -56,17 +56,31 @@ config_user(const struct config *c, const char *name)
 	return u != NULL ? *u : NULL;
 }
 
+static const struct userlist_entry *
+find_secret(const struct config *c, const char *user)
+{
+	if (c->n_secrets == 0)
+		return NULL;
+	return bsearch(user, cimpl(c)->secrets, c->n_secrets,
+	    sizeof(*cimpl(c)->secrets), compare_secret);
+}
+
 const char *
 config_secret(const struct config *c, const char *user, bool *known)
 {
-	const struct userlist_entry *u = NULL;
+	const struct userlist_entry *u = find_secret(c, user);
 
-	if (c->n_secrets > 0)
-		u = bsearch(user, cimpl(c)->secrets, c->n_secrets, sizeof(*u),
-		    compare_secret);
 	if (known != NULL)
 		*known = u != NULL || config_user(c, user) != NULL;
 	return u != NULL ? u->secret : NULL;
+}
+
+int
+config_secret_line(const struct config *c, const char *user)
+{
+	const struct userlist_entry *u = find_secret(c, user);
+
+	return u != NULL ? u->line : 0;
 }
 
 const char *

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "policy/config.h"
+#include "policy/ident.h"
 #include "policy/userlist.h"
 
 /* So that the sum of two limits still fits an int. */
@@ -37,6 +38,8 @@ struct config_impl {
 	int machine_cores;
 	const struct userlist_entry *secrets; /* by name; pub.n_secrets */
 	struct name_set admins, stats;
+	/* What pub.hba looks names up in; the origin's alone to free. */
+	struct ident *ident;
 };
 
 static inline struct config_impl *
@@ -99,12 +102,20 @@ struct database_conf *builder_database(struct builder *b, struct span name);
 bool builder_set_in_line(struct builder *b, enum option_scope s, void *line,
     struct span key, struct span value);
 
+/* The whole file; one that cannot be read is told at b->here. */
+bool builder_read_file(struct builder *b, const char *path, struct buf *text);
+
 /* Adds a copy of e at b->here. Always false. */
 bool builder_error(struct builder *b, struct err *e);
 void report_error(struct config_report *r, const struct err *e);
 /* place: NULL or with file NULL for a line that stands nowhere. */
 void report_warning(struct config_report *r, const struct place *place,
     const char *fmt, ...) PRINTF(3, 4);
+
+/* config_hba.c: rules and maps, for auth_type hba. */
+void config_read_hba(struct builder *b);
+/* A method that config_load() refuses as yet. */
+bool config_method_is_later(enum hba_method m);
 
 /* config_size.c and config_finish.c: what follows from the keys. The first
  * two also after SET. */

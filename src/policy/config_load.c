@@ -361,8 +361,8 @@ include(struct builder *b, struct span name)
 }
 
 /* A file that cannot be read is told at the line that names it. */
-static bool
-read_file(struct builder *b, const char *path, struct buf *text)
+bool
+builder_read_file(struct builder *b, const char *path, struct buf *text)
 {
 	struct err e;
 
@@ -382,7 +382,7 @@ read_ini(struct builder *b, const char *path)
 	struct err e;
 	enum ini_kind kind;
 
-	if (!read_file(b, path, &text)) {
+	if (!builder_read_file(b, path, &text)) {
 		buf_wipe_free(&text);
 		return;
 	}
@@ -458,7 +458,7 @@ read_auth_file(struct builder *b, const char *path, const struct place *at)
 	struct err e;
 
 	b->here = *at;
-	if (!read_file(b, path, &text))
+	if (!builder_read_file(b, path, &text))
 		goto out;
 	err_clear(&e);
 	userlist_init(&u, buf_span(&text));
@@ -522,6 +522,7 @@ builder_finish(struct builder *b)
 		return c;
 	if (c->param_names != NULL)
 		param_names_unref(c->param_names);
+	ident_free(b->c->ident);
 	arena_wipe_free(b->c->arena);
 	free(b->c);
 	return NULL;
@@ -548,5 +549,6 @@ config_load(const struct config_input *in, struct config_report *rep)
 	if (c->auth_file[0] != '\0' && c->auth_type != AUTH_TYPE_ANY)
 		read_auth_file(&b, c->auth_file,
 		    builder_where(&b, "auth_file"));
+	config_read_hba(&b);
 	return builder_finish(&b);
 }

@@ -22,11 +22,30 @@ const struct option_word auth_type_words[] = {
 	{ .name = "md5", .value = AUTH_TYPE_MD5 },
 	{ .name = "scram-sha-256", .value = AUTH_TYPE_SCRAM },
 	{ .name = "cert", .value = AUTH_TYPE_CERT, .later = true },
-	{ .name = "hba", .value = AUTH_TYPE_HBA, .later = true },
+	{ .name = "hba", .value = AUTH_TYPE_HBA },
 	{ .name = "ldap", .value = AUTH_TYPE_LDAP, .later = true },
 	{ .name = "pam", .value = AUTH_TYPE_PAM, .later = true },
 	{ .name = NULL },
 };
+
+bool
+config_method_is_later(enum hba_method m)
+{
+	switch (m) {
+	case HBA_TRUST:
+	case HBA_REJECT:
+	case HBA_MD5:
+	case HBA_PASSWORD:
+	case HBA_SCRAM:
+	case HBA_PEER:
+		return false;
+	case HBA_CERT:
+	case HBA_LDAP:
+	case HBA_PAM:
+		return true;
+	}
+	return true;
+}
 
 /* Modes that promise protection are refused until there is TLS: going on in
  * plain text would break the promise in silence. */
@@ -303,14 +322,15 @@ HELP(
 { ROW(ENUM(auth_type, "md5", auth_type_words), OPT_RELOAD), HELP(
 "How clients prove who they are. md5 becomes SCRAM for a user whose secret "
 "is a SCRAM one. trust asks for no password. any does not even look at the "
-"name and needs user= on each database. The methods cert, hba, ldap and pam "
-"are refused by this version.") },
+"name and needs user= on each database. hba goes by the rules of "
+"auth_hba_file. The methods cert, ldap and pam are refused by this version.") },
 { ROW(FILE_(auth_file, NULL), OPT_RELOAD), HELP(
 "File of users and their secrets, see AUTH FILE.") },
-{ ROW(FILE_(auth_hba_file, ""), OPT_RELOAD | OPT_LATER), HELP(
-"Rules of host-based authentication, for auth_type hba.") },
-{ ROW(FILE_(auth_ident_file, NULL), OPT_RELOAD | OPT_LATER), HELP(
-"Maps from certificate or system names to users, for auth_type hba.") },
+{ ROW(FILE_(auth_hba_file, ""), OPT_RELOAD), HELP(
+"Rules of host-based authentication, for auth_type hba; see HBA FILE.") },
+{ ROW(FILE_(auth_ident_file, NULL), OPT_RELOAD), HELP(
+"Maps from certificate or system names to users, for auth_type hba; see "
+"IDENT FILE.") },
 { ROW(TEXT(auth_ldap_options, NULL), OPT_RELOAD | OPT_LATER), HELP(
 "Options for auth_type ldap.") },
 { ROW(TEXT(auth_user, NULL), OPT_RELOAD | OPT_LATER), HELP(

@@ -232,9 +232,10 @@ client_fatal(struct client *c, const struct err *e)
 		copy_str(told.sqlstate, sizeof(told.sqlstate), "08P01");
 	if (c->home->cfg->log_pooler_errors) {
 		client_label(c, label);
-		log_warn("%s pooler error: %s%s%s%s", label, e->msg,
+		log_warn("%s pooler error: %s%s%s%s%s%s%s", label, e->msg,
 		    e->detail[0] ? " (" : "", e->detail,
-		    e->detail[0] ? ")" : "");
+		    e->detail[0] ? ")" : "", e->log[0] ? " [" : "", e->log,
+		    e->log[0] ? "]" : "");
 	}
 	if (!c->relay || !relay_is_mid_message(c->relay)) {
 		reply_error(&b, "FATAL", &told);

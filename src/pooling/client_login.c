@@ -33,6 +33,18 @@ client_greet_timed_out(struct client *c)
 
 /* ---- the welcome ---- */
 
+/* A RELOAD may have come while it proved itself or waited for a server. */
+static bool
+still_let_in(struct client *c)
+{
+	struct err e;
+
+	if (login_recheck(c->login, c->home->cfg, &e))
+		return true;
+	client_fatal(c, &e);
+	return false;
+}
+
 static void
 send_welcome(struct client *c, struct welcome *w)
 {
@@ -41,6 +53,12 @@ send_welcome(struct client *c, struct welcome *w)
 	uint32_t pid;
 	size_t i, n = param_names_count(names);
 
+	if (!still_let_in(c)) {
+		welcome_unref(w);
+		return;
+	}
+	login_free(c->login);
+	c->login = NULL;
 	c->params = param_set_share(w->params,
 	    param_set_fill(c->params, w->params));
 	reply_auth_ok(&b);
@@ -299,6 +317,8 @@ logged_in(struct client *c)
 	};
 
 	log_login(c);
+	if (!still_let_in(c))
+		return;
 	if (r->console) {
 		hand_over(c);
 		return;
@@ -333,8 +353,6 @@ logged_in(struct client *c)
 	c->counted = login_is_counted(c->login);
 	c->params = param_set_ref(r->params);
 	c->settings = settings_ref(r->settings);
-	login_free(c->login);
-	c->login = NULL;
 	client_refresh(c, h->cfg);
 	cancel_key_add(h->hub->keys, &c->cancel, h->loop, c->cancel.called);
 	client_enter(c, CL_GREET);

@@ -44,6 +44,7 @@ login_free(struct login *l)
 		return;
 	login_abandon(l);
 	auth_server_free(l->auth);
+	free(l->cert_name);
 	param_set_unref(l->r.params);
 	settings_unref(l->r.settings);
 	arena_wipe_free(l->arena);
@@ -56,6 +57,14 @@ bool
 login_has_started(const struct login *l)
 {
 	return l->started;
+}
+
+void
+login_set_tls(struct login *l, const char *cert_name)
+{
+	l->is_tls = true;
+	free(l->cert_name);
+	l->cert_name = cert_name ? xstrdup(cert_name) : NULL;
 }
 
 struct span
@@ -287,8 +296,8 @@ is_console(const char *database)
 	    strcmp(database, "pooler") == 0;
 }
 
-static const struct database_conf *
-find_conf(const struct config *cfg, const char *name)
+const struct database_conf *
+login_find_conf(const struct config *cfg, const char *name)
 {
 	const struct database_conf *c = config_database(cfg, name);
 
@@ -344,7 +353,7 @@ on_startup(struct login *l, const struct startup *s, struct buf *out,
 	negotiate(s->version, s->params, out);
 	name_application(l);
 	if (!l->r.console) {
-		l->r.conf = find_conf(l->cfg, l->r.database);
+		l->r.conf = login_find_conf(l->cfg, l->r.database);
 		l->no_database = !l->r.conf;
 	}
 	if (login_is_own_uid(l))

@@ -18,23 +18,26 @@ login_is_own_uid(const struct login *l)
 		strcmp(l->r.user, "pooler") == 0);
 }
 
+/* The exchange of messages that proves it; for those who vouch there is
+ * none. */
 static enum auth_method
-method_of(const struct config *cfg)
+exchange_of(enum login_method m)
 {
-	switch (cfg->auth_type) {
-	case AUTH_TYPE_ANY:
+	switch (m) {
+	case METHOD_ANY:
 		return AUTH_ANY;
-	case AUTH_TYPE_TRUST:
+	case METHOD_TRUST:
 		return AUTH_TRUST;
-	case AUTH_TYPE_PLAIN:
+	case METHOD_PASSWORD:
 		return AUTH_PLAIN;
-	case AUTH_TYPE_MD5:
+	case METHOD_MD5:
 		return AUTH_MD5;
-	case AUTH_TYPE_SCRAM:
-	case AUTH_TYPE_CERT:
-	case AUTH_TYPE_HBA:
-	case AUTH_TYPE_LDAP:
-	case AUTH_TYPE_PAM:
+	case METHOD_SCRAM:
+	case METHOD_REJECT:
+	case METHOD_PEER:
+	case METHOD_CERT:
+	case METHOD_LDAP:
+	case METHOD_PAM:
 		break;
 	}
 	return AUTH_SCRAM;
@@ -119,7 +122,7 @@ begin_exchange(struct login *l, const struct scram_verifier *v,
     struct buf *out, struct err *e)
 {
 	struct auth_server_args a = {
-		.method = method_of(l->cfg),
+		.method = exchange_of(l->choice.method),
 		.user = l->r.user,
 		.secret = l->r.secret,
 		.mock_seed = l->hub->mock_seed,
@@ -146,11 +149,25 @@ exchange_with_keys(struct login *l, struct buf *out, struct err *e)
 	return step;
 }
 
+/* The system or a certificate says who it is. */
+static enum login_step
+take_their_word(struct login *l, struct err *e)
+{
+	if (login_vouched(l, l->cfg, &l->choice, e))
+		return login_proven(l, e);
+	login_explain(l, e);
+	return LOGIN_FAILED;
+}
+
 enum login_step
 login_begin_auth(struct login *l, struct buf *out, struct err *e)
 {
+	if (!login_choose(l, l->cfg, &l->choice, e))
+		return LOGIN_FAILED;
 	l->r.secret = config_secret(l->cfg, l->r.user, NULL);
-	if (method_of(l->cfg) != AUTH_SCRAM ||
+	if (l->choice.method == METHOD_PEER || l->choice.method == METHOD_CERT)
+		return take_their_word(l, e);
+	if (l->choice.method != METHOD_SCRAM ||
 	    secret_kind(l->r.secret) != SECRET_PLAIN)
 		return begin_exchange(l, NULL, out, e);
 	switch (ask_keys(l, l->r.secret, NULL)) {
@@ -175,6 +192,7 @@ stepped(struct login *l, enum step step, struct err *e)
 	case STEP_DONE:
 		return login_proven(l, e);
 	case STEP_FAIL:
+		login_explain(l, e);
 		break;
 	}
 	return LOGIN_FAILED;

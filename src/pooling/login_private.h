@@ -1,6 +1,7 @@
 /*
  * What the files of the login module share: login.c (packets, what is asked
- * for) and login_auth.c (the proof). Thread: the client's.
+ * for), login_method.c (how it has to prove itself) and login_auth.c (the
+ * proof). Thread: the client's.
  */
 #ifndef LOGIN_PRIVATE_H
 #define LOGIN_PRIVATE_H
@@ -23,6 +24,26 @@ struct login_keys {
 	struct login *login; /* NULL: it has gone */
 };
 
+enum login_method {
+	METHOD_REJECT,
+	METHOD_ANY,
+	METHOD_TRUST,
+	METHOD_PASSWORD,
+	METHOD_MD5,
+	METHOD_SCRAM,
+	METHOD_PEER,
+	METHOD_CERT,
+	METHOD_LDAP,
+	METHOD_PAM,
+};
+
+/* Borrows from the snapshot it was made of. */
+struct login_choice {
+	enum login_method method;
+	const struct hba_rule *rule; /* NULL: it is auth_type */
+	const char *options; /* of the rule, else "" */
+};
+
 struct login {
 	struct hub *hub;
 	struct loop *loop;
@@ -38,14 +59,32 @@ struct login {
 	uint32_t peer_uid;
 	bool is_unix;
 	bool late; /* it came after the shutdown had begun */
+	bool is_tls;
+	char *cert_name; /* of a verified client certificate, or NULL */
 	bool started;
 	bool counted; /* against max_client_conn */
 	bool no_database;
+	struct login_choice choice;
 	struct auth_server *auth;
 	uint8_t key[8];
 	const char *wild; /* a value that not every encoding can quote */
 	struct login_result r;
 };
+
+/* login.c */
+/* Its line of [databases], or the "*" line; NULL if neither. */
+const struct database_conf *login_find_conf(const struct config *cfg,
+    const char *name);
+
+/* login_method.c */
+/* False, with what the client is told, where a rule says so or none fits. */
+bool login_choose(const struct login *l, const struct config *cfg,
+    struct login_choice *out, struct err *e);
+/* METHOD_PEER and METHOD_CERT: the system's or the certificate's name. */
+bool login_vouched(const struct login *l, const struct config *cfg,
+    const struct login_choice *c, struct err *e);
+/* Adds, for the log, which credential failed by which rule. */
+void login_explain(const struct login *l, struct err *e);
 
 /* login_auth.c */
 /* The StartupMessage has been taken: begins the password exchange. */

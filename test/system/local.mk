@@ -19,6 +19,7 @@ system_tests = \
 	test/system/test_drivers \
 	test/system/test_gone \
 	test/system/test_hold \
+	test/system/test_hba \
 	test/system/test_listen \
 	test/system/test_modes \
 	test/system/test_params \
@@ -68,6 +69,7 @@ test_system_test_drain_LDADD = $(system_libs)
 test_system_test_drivers_LDADD = $(system_libs)
 test_system_test_gone_LDADD = $(system_libs)
 test_system_test_hold_LDADD = $(system_libs)
+test_system_test_hba_LDADD = $(system_libs)
 test_system_test_listen_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
 test_system_test_params_LDADD = $(system_libs)

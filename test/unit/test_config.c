@@ -294,6 +294,76 @@ START_TEST(bad_line_refuses_the_auth_file)
 }
 END_TEST
 
+START_TEST(bad_rules_refuse_the_configuration)
+{
+	struct world w = { .files = {
+	    { "pooler.ini", "[pooler]\nauth_type = hba\nauth_file = users\n"
+	    "auth_hba_file = etc/hba\nauth_ident_file = ident\n" },
+	    { "users", "\"u\" \"s\"\n" },
+	    { "etc/hba", "local all all peer map=m\n"
+	    "host all all all rejcet\nhost all @names all md5\n"
+	    "host all all all ldap x\n" },
+	    { "etc/names", "a\n+b\n" }, { "ident", "m root u\n" } } };
+	char *got = report(&w);
+
+	ck_assert_str_eq(got,
+	    "etc/hba:2: unknown method \"rejcet\"\n"
+	    "hint: one of: trust, reject, md5, password, scram-sha-256, peer, "
+	    "cert, ldap, pam\n"
+	    "etc/names:2: groups are not known here: \"+b\"\n"
+	    "hint: list the users, or put them in a file and name it @file\n");
+	free(got);
+	w.files[2][1] = "local all all peer\nhost all all all ldap x\n";
+	got = report(&w);
+	ck_assert_str_eq(got, "etc/hba:2: method \"ldap\" is not in this "
+	    "version\n");
+	free(got);
+	w.files[2][1] = "local all all peer map=m\n";
+	w.files[4][1] = "m root\n";
+	got = report(&w);
+	ck_assert_str_eq(got, "ident:1: a line has three names\n"
+	    "hint: MAP SYSTEM-USER DATABASE-USER; a name with a blank or a "
+	    "comma in it needs quotes\n");
+	free(got);
+}
+END_TEST
+
+START_TEST(rules_live_as_long_as_any_snapshot_has_them)
+{
+	struct world w = { .files = {
+	    { "pooler.ini", "[pooler]\nauth_type = hba\nauth_file = users\n"
+	    "auth_hba_file = hba\nauth_ident_file = ident\n" },
+	    { "users", "\"u\" \"s\"\n" },
+	    { "hba", "local all all peer map=m\n" },
+	    { "ident", "m /^r(.*)t$ \\1\n" } } };
+	struct config_report rep;
+	struct config *a = load_over(&w, NULL, &rep), *b, *c;
+	struct err e;
+
+	ck_assert_ptr_nonnull(a);
+	config_report_fini(&rep);
+	b = config_with(a, "auth_type", "md5", &e);
+	config_unref(a);
+	c = config_with(b, "auth_type", "hba", &e);
+	config_unref(b);
+	ck_assert_uint_eq(c->hba->n, 1);
+	ck_assert(ident_allows(c->hba->rules[0].map, "root", "oo", NULL));
+	ck_assert_int_eq(config_secret_line(c, "u"), 1);
+	ck_assert_int_eq(config_secret_line(c, "v"), 0);
+	config_unref(c);
+}
+END_TEST
+
+START_TEST(rules_are_read_for_hba_alone)
+{
+	struct config *c = good("[pooler]\nauth_type=trust\nauth_file=users\n"
+	    "auth_hba_file=nowhere\nauth_ident_file=nowhere\n");
+
+	ck_assert_ptr_null(c->hba);
+	config_unref(c);
+}
+END_TEST
+
 START_TEST(auth_file_is_not_read_for_any)
 {
 	struct config *c = good("[pooler]\nauth_type=any\nauth_file=no\n");
@@ -480,6 +550,8 @@ UNIT_MAIN(UNIT_SUITE("config", empty_section_gives_the_defaults,
     databases_are_found_by_their_exact_name,
     of_a_line_given_twice_the_last_counts, admins_are_compared_whole,
     secrets_come_from_auth_file, bad_line_refuses_the_auth_file,
+    bad_rules_refuse_the_configuration,
+    rules_live_as_long_as_any_snapshot_has_them, rules_are_read_for_hba_alone,
     auth_file_is_not_read_for_any, pool_size_follows_the_rule,
     guess_is_told_once_and_only_for_other_machines,
     reserve_that_the_rule_forbids_is_told,

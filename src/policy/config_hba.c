@@ -1,0 +1,117 @@
+/*
+ * auth_hba_file and auth_ident_file: read with the rest, and refused with it.
+ */
+#include "policy/config.h"
+
+#include <string.h>
+
+#include "config_impl.h"
+
+/* An error that knows its place better than the line being read. */
+static void
+tell(void *arg, struct err *e)
+{
+	struct builder *b = arg;
+
+	report_error(b->rep, e);
+}
+
+static bool
+read_names(void *arg, const char *path, struct buf *out, struct err *e)
+{
+	struct builder *b = arg;
+
+	err_clear(e);
+	if (b->in->read_file(b->in->arg, path, out, e))
+		return true;
+	if (!err_is_set(e))
+		err_set(e, "58030", "cannot read it");
+	return false;
+}
+
+/* False when the rules cannot be read against it. */
+static bool
+read_ident(struct builder *b)
+{
+	const char *path = b->c->pub.auth_ident_file;
+	struct buf text = { 0 };
+
+	if (path[0] == '\0')
+		return true;
+	b->here = *builder_where(b, "auth_ident_file");
+	if (builder_read_file(b, path, &text))
+		b->c->ident = ident_read(path, buf_span(&text), tell, b);
+	buf_free(&text);
+	return b->c->ident != NULL;
+}
+
+/* Methods that are known, but not here yet. */
+static void
+check_methods(struct builder *b, const struct hba *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		const struct hba_rule *r = &h->rules[i];
+		const char *name = hba_method_name(r->method);
+		struct err e;
+
+		if (!config_method_is_later(r->method))
+			continue;
+		err_set(&e, "0A000", "method \"%s\" is not in this version",
+		    name);
+		err_at(&e, r->file, r->line);
+		report_error(b->rep, &e);
+	}
+}
+
+/* Lines behind one that takes everybody are never reached. */
+static void
+warn_unreached(struct builder *b, const struct hba *h)
+{
+	for (size_t i = 0; i + 1 < h->n; i++) {
+		const struct hba_rule *r = &h->rules[i], *next = r + 1;
+		struct place at = { next->file, next->line };
+
+		if (!r->databases.all || !r->users.all || !r->any_address ||
+		    r->type != HBA_HOST || next->type == HBA_LOCAL ||
+		    next->databases.replication)
+			continue;
+		report_warning(b->rep, &at, "this rule is never reached: line "
+		    "%d takes every TCP connection", r->line);
+		return;
+	}
+}
+
+void
+config_read_hba(struct builder *b)
+{
+	struct config *c = &b->c->pub;
+	struct hba_input in = { .arena = b->c->arena, .read_file = read_names,
+		.error = tell, .arg = b, .path = c->auth_hba_file };
+	struct buf text = { 0 };
+	struct err e;
+
+	if (c->auth_type != AUTH_TYPE_HBA)
+		return;
+	b->here = *builder_where(b, "auth_type");
+	if (c->auth_hba_file[0] == '\0') {
+		err_set(&e, "F0000", "auth_type \"hba\" needs auth_hba_file");
+		builder_error(b, &e);
+		return;
+	}
+	if (!read_ident(b))
+		return;
+	b->here = *builder_where(b, "auth_hba_file");
+	if (builder_read_file(b, c->auth_hba_file, &text)) {
+		in.text = buf_span(&text);
+		in.ident = b->c->ident;
+		c->hba = hba_read(&in);
+	}
+	buf_free(&text);
+	if (c->hba == NULL)
+		return;
+	check_methods(b, c->hba);
+	warn_unreached(b, c->hba);
+	if (c->hba->n == 0)
+		report_warning(b->rep, NULL, "nobody can log in: %s has no "
+		    "rules", c->auth_hba_file);
+}
