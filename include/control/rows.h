@@ -59,6 +59,8 @@ void rows_take(struct rows *r, struct rows *from);
 /* By key, or by the text of the first column and then of the second one. */
 void rows_sort(struct rows *r);
 void rows_sort_text(struct rows *r);
+/* After rows_sort(): of neighbours with one key, other than 0, one stays. */
+void rows_unique(struct rows *r);
 const char *rows_cell(const struct rows *r, size_t row, size_t column);
 
 /* RowDescription, and DataRow of one row. */

@@ -19,6 +19,7 @@ struct registry;
 struct cancel_keys;
 struct handover;
 struct server_list;
+struct walk_list;
 struct welcome_shelf;
 struct keycache;
 
@@ -37,6 +38,8 @@ struct hub {
 	int n_workers;
 	/* Servers by the worker they are on, touched by that worker alone. */
 	struct server_list *servers;
+	/* Walks over lists of that worker; the same. */
+	struct walk_list *walks;
 	uint8_t mock_seed[32];
 	struct config *cfg; /* the main thread's reference */
 

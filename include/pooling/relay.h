@@ -97,6 +97,7 @@ void relay_cancel(struct relay *r, void (*done)(void *arg), void *arg);
 bool relay_is_mid_message(const struct relay *r);
 /* For SHOW. */
 const struct server *relay_server(const struct relay *r);
+const void *relay_client(const struct relay *r); /* the owner's arg */
 usec_t relay_query_since(const struct relay *r);
 usec_t relay_request_us(const struct relay *r);
 /* Adds what it has counted to the pool. */

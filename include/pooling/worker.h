@@ -16,6 +16,8 @@
 #include "pooling/registry.h"
 
 struct worker;
+struct client;
+struct server;
 
 /* (main) Makes n workers, not running yet. */
 void workers_new(struct hub *h, int n);
@@ -47,6 +49,33 @@ void workers_visit(struct hub *h,
     void (*visit)(struct worker *w, int slot, void *arg),
     void (*done)(void *arg), void *arg);
 
+enum walk_over {
+	WALK_LOGINS = 1, /* clients that have not logged in yet */
+	WALK_CLIENTS = 2,
+	WALK_SERVERS = 4,
+};
+
+/* What is done on every worker's thread: begin first, then client or server
+ * for each object of these lists, one list behind the other. An object that
+ * changes lists meanwhile may come twice; ids tell. Static. */
+struct walker {
+	unsigned lists;
+	void (*begin)(struct worker *w, void *arg); /* may be NULL */
+	void (*client)(struct worker *w, struct client *c, int slot,
+	    void *arg);
+	void (*server)(struct worker *w, struct server *s, int slot,
+	    void *arg);
+};
+/* (main) In slices of some ms at most, and then done on the main thread; done
+ * may be NULL. slot is as above. */
+void workers_walk(struct hub *h, const struct walker *how,
+    void (*done)(void *arg), void *arg);
+/* (main) Adds what running relays have counted to their pools. */
+void workers_flush_stats(struct hub *h, void (*done)(void *arg), void *arg);
+/* (main) Closes all clients of a database (NULL = all) with FATAL e. */
+void workers_kill_database(struct hub *h, const struct database *db,
+    const struct err *e, void (*done)(void *arg), void *arg);
+
 struct hub *worker_hub(struct worker *w);
 int worker_index(const struct worker *w);
 struct loop *worker_loop(struct worker *w);
@@ -76,17 +105,12 @@ struct conn_info {
 	size_t recv_kept, send_kept; /* bytes held */
 	int worker;
 };
-void worker_each_client(struct worker *w,
-    void (*fn)(void *arg, const struct conn_info *i), void *arg);
-void worker_each_server(struct worker *w,
-    void (*fn)(void *arg, const struct conn_info *i), void *arg);
-/* Adds what running relays have counted to their pools. */
-void worker_flush_stats(struct worker *w);
+void worker_describe_client(struct worker *w, const struct client *c,
+    struct conn_info *i);
+void worker_describe_server(struct worker *w, const struct server *s,
+    struct conn_info *i);
 /* Closes the client with FATAL e; false if it is not here. */
 bool worker_kill_client(struct worker *w, uint64_t id, const struct err *e);
-/* The same for all clients of a database (NULL = all). */
-void worker_kill_database(struct worker *w, struct database *db,
-    const struct err *e);
 /* SUSPEND: nothing is read and no timer runs, until it is taken back. */
 void worker_hold(struct worker *w, bool on);
 /* Sends what is unsent either way; returns how many clients still have some.

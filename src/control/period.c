@@ -117,14 +117,6 @@ collected(void *arg)
 }
 
 static void
-collect(struct worker *w, int slot, void *arg)
-{
-	(void)slot;
-	(void)arg;
-	worker_flush_stats(w);
-}
-
-static void
 period_ends(struct timer *t)
 {
 	struct plane *pl = CONTAINER_OF(t, struct plane, period);
@@ -133,7 +125,7 @@ period_ends(struct timer *t)
 	if (pl->rolling)
 		return;
 	pl->rolling = true;
-	workers_visit(pl->hub, collect, collected, pl);
+	workers_flush_stats(pl->hub, collected, pl);
 }
 
 void

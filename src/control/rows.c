@@ -180,6 +180,18 @@ rows_sort_text(struct rows *r)
 		qsort(r->row, r->n, sizeof(*r->row), by_text);
 }
 
+void
+rows_unique(struct rows *r)
+{
+	size_t i, to = 0;
+
+	for (i = 0; i < r->n; i++)
+		if (i == 0 || r->row[i].key == 0 ||
+		    r->row[i].key != r->row[i - 1].key)
+			r->row[to++] = r->row[i];
+	r->n = to;
+}
+
 const char *
 rows_cell(const struct rows *r, size_t row, size_t column)
 {

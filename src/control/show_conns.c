@@ -116,12 +116,9 @@ put_worker(struct rows *r, const struct conn_info *i)
 /* ---- SHOW CLIENTS, SHOW SERVERS ---- */
 
 static void
-add_conn(void *arg, const struct conn_info *i)
+add_conn(struct rows *r, struct worker *w, const struct conn_info *i)
 {
-	struct rows *r = arg;
-
-	if (!i->is_server && !i->logged_in)
-		return;
+	(void)w;
 	put_conn(r, i, i->state);
 	put_worker(r, i);
 }
@@ -129,10 +126,9 @@ add_conn(void *arg, const struct conn_info *i)
 /* ---- SHOW SOCKETS ---- */
 
 static void
-add_socket(void *arg, const struct conn_info *i)
+add_socket(struct rows *r, struct worker *w, const struct conn_info *i)
 {
-	struct rows *r = arg;
-
+	(void)w;
 	put_conn(r, i, i->socket_state);
 	rows_int(r, 0);
 	rows_int(r, 0);
@@ -145,17 +141,17 @@ add_socket(void *arg, const struct conn_info *i)
 }
 
 static void
-add_active_socket(void *arg, const struct conn_info *i)
+add_active_socket(struct rows *r, struct worker *w, const struct conn_info *i)
 {
 	if (i->send_kept > 0 || i->recv_kept > 0)
-		add_socket(arg, i);
+		add_socket(r, w, i);
 }
 
 /* ---- console sessions ---- */
 
 static void
-each_seat(struct plane *pl, void (*fn)(void *arg, const struct conn_info *i),
-    void *arg)
+each_seat(struct plane *pl, struct rows *r,
+    void (*fn)(struct rows *r, struct worker *w, const struct conn_info *i))
 {
 	usec_t now = loop_now(pl->hub->main_loop);
 	struct seat *s;
@@ -180,7 +176,7 @@ each_seat(struct plane *pl, void (*fn)(void *arg, const struct conn_info *i),
 			.logged_in = true,
 			.worker = -1,
 		};
-		fn(arg, &i);
+		fn(r, NULL, &i);
 	}
 }
 
@@ -194,65 +190,39 @@ finish_sorted(struct order *q)
 static void
 add_seats(struct order *q)
 {
-	each_seat(q->plane, add_conn, &q->rows);
+	each_seat(q->plane, &q->rows, add_conn);
 	finish_sorted(q);
 }
 
 static void
 add_seat_sockets(struct order *q)
 {
-	each_seat(q->plane, add_socket, &q->rows);
+	each_seat(q->plane, &q->rows, add_socket);
 	finish_sorted(q);
-}
-
-static void
-visit_clients(struct worker *w, struct rows *r)
-{
-	worker_each_client(w, add_conn, r);
-}
-
-static void
-visit_servers(struct worker *w, struct rows *r)
-{
-	worker_each_server(w, add_conn, r);
-}
-
-static void
-visit_sockets(struct worker *w, struct rows *r)
-{
-	worker_each_client(w, add_socket, r);
-	worker_each_server(w, add_socket, r);
-}
-
-static void
-visit_active_sockets(struct worker *w, struct rows *r)
-{
-	worker_each_client(w, add_active_socket, r);
-	worker_each_server(w, add_active_socket, r);
 }
 
 static void
 run_clients(struct order *q)
 {
-	show_gather(q, visit_clients, add_seats);
+	show_conns(q, SHOW_OVER_CLIENTS, add_conn, add_seats);
 }
 
 static void
 run_servers(struct order *q)
 {
-	show_gather(q, visit_servers, order_finish);
+	show_conns(q, SHOW_OVER_SERVERS, add_conn, order_finish);
 }
 
 static void
 run_sockets(struct order *q)
 {
-	show_gather(q, visit_sockets, add_seat_sockets);
+	show_conns(q, SHOW_OVER_SOCKETS, add_socket, add_seat_sockets);
 }
 
 static void
 run_active_sockets(struct order *q)
 {
-	show_gather(q, visit_active_sockets, order_finish);
+	show_conns(q, SHOW_OVER_SOCKETS, add_active_socket, order_finish);
 }
 
 const struct show show_clients = {
@@ -313,10 +283,9 @@ static const struct rows_column fd_columns[] = {
 };
 
 static void
-add_fd(void *arg, const struct conn_info *i)
+add_fd(struct rows *r, struct worker *w, const struct conn_info *i)
 {
-	struct rows *r = arg;
-
+	(void)w;
 	if (!i->logged_in)
 		return;
 	rows_add(r, i->id);
@@ -325,13 +294,6 @@ add_fd(void *arg, const struct conn_info *i)
 	rows_text(r, i->user);
 	rows_text(r, i->database);
 	put_addr(r, &i->peer);
-}
-
-static void
-visit_fds(struct worker *w, struct rows *r)
-{
-	worker_each_client(w, add_fd, r);
-	worker_each_server(w, add_fd, r);
 }
 
 static void
@@ -358,7 +320,7 @@ add_listeners(struct order *q)
 static void
 run_fds(struct order *q)
 {
-	show_gather(q, visit_fds, add_listeners);
+	show_conns(q, SHOW_OVER_SOCKETS, add_fd, add_listeners);
 }
 
 const struct show show_fds = {

@@ -267,33 +267,33 @@ put_named(struct rows *r, const char *prefix, const uint64_t v[N_STATS])
 
 /* The running sessions' counts come first: they are brought to the pools. */
 static void
-flush(struct worker *w, struct rows *r)
+put_stats(void *arg)
 {
-	(void)r;
-	worker_flush_stats(w);
-}
+	struct order *q = arg;
 
-static void
-put_stats(struct order *q)
-{
 	put_by_database(q, true, true);
 }
 
 static void
-put_stats_totals(struct order *q)
+put_stats_totals(void *arg)
 {
+	struct order *q = arg;
+
 	put_by_database(q, true, false);
 }
 
 static void
-put_stats_averages(struct order *q)
+put_stats_averages(void *arg)
 {
+	struct order *q = arg;
+
 	put_by_database(q, false, true);
 }
 
 static void
-put_totals(struct order *q)
+put_totals(void *arg)
 {
+	struct order *q = arg;
 	usec_t window = clock_mono_us() - q->plane->old_us;
 	struct sums all = { 0 };
 	uint64_t v[N_STATS];
@@ -316,25 +316,25 @@ put_totals(struct order *q)
 static void
 run_stats(struct order *q)
 {
-	show_gather(q, flush, put_stats);
+	workers_flush_stats(q->plane->hub, put_stats, q);
 }
 
 static void
 run_stats_totals(struct order *q)
 {
-	show_gather(q, flush, put_stats_totals);
+	workers_flush_stats(q->plane->hub, put_stats_totals, q);
 }
 
 static void
 run_stats_averages(struct order *q)
 {
-	show_gather(q, flush, put_stats_averages);
+	workers_flush_stats(q->plane->hub, put_stats_averages, q);
 }
 
 static void
 run_totals(struct order *q)
 {
-	show_gather(q, flush, put_totals);
+	workers_flush_stats(q->plane->hub, put_totals, q);
 }
 
 #define WINDOW "Averages reach over the last one to two stats_periods."

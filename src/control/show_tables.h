@@ -26,6 +26,13 @@ void show_gather(struct order *q,
     void (*visit)(struct worker *w, struct rows *rows),
     void (*done)(struct order *q));
 
+/* The same over connections, in slices: fn adds the rows of one, with its id
+ * as their key, since one that moves may come twice. */
+enum show_over { SHOW_OVER_CLIENTS, SHOW_OVER_SERVERS, SHOW_OVER_SOCKETS };
+void show_conns(struct order *q, enum show_over over,
+    void (*fn)(struct rows *r, struct worker *w, const struct conn_info *i),
+    void (*done)(struct order *q));
+
 /* "2026-01-31 13:05:59 CET", local time. */
 void show_time(struct rows *r, usec_t wall_us);
 

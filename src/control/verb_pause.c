@@ -313,18 +313,6 @@ struct kill {
 };
 
 static void
-kill_visit(struct worker *w, int slot, void *arg)
-{
-	const struct kill *k = arg;
-	struct err e;
-
-	(void)slot;
-	err_set(&e, "57P01", "database removed");
-	err_detail(&e, "an administrator has ended all connections to it");
-	worker_kill_database(w, k->db, &e);
-}
-
-static void
 kill_done(void *arg)
 {
 	struct kill *k = arg;
@@ -378,6 +366,7 @@ do_kill(struct order *q)
 	struct hub *hub = q->plane->hub;
 	struct database *db = NULL;
 	struct kill *k;
+	struct err e;
 
 	if (is_held_up(q->plane)) {
 		order_fail(q, "55000", "already suspended/paused");
@@ -396,7 +385,9 @@ do_kill(struct order *q)
 	k = xcalloc(1, sizeof(*k));
 	*k = (struct kill){ .order = q, .db = db };
 	registry_each_pool(hub->registry, kill_pool, k);
-	workers_visit(hub, kill_visit, kill_done, k);
+	err_set(&e, "57P01", "database removed");
+	err_detail(&e, "an administrator has ended all connections to it");
+	workers_kill_database(hub, db, &e, kill_done, k);
 }
 
 /* ---- KILL_CLIENT ---- */

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "client_private.h"
+#include "pooling/walk.h"
 #include "proto/msg.h"
 #include "proto/reply.h"
 
@@ -115,6 +116,12 @@ on_bury(struct task *t)
 	free(c);
 }
 
+static struct walk_list *
+home_walks(const struct client *c)
+{
+	return &c->home->hub->walks[c->home->worker];
+}
+
 /* It counts as a login no more, or never again. */
 void
 client_leave_logins(struct client *c)
@@ -122,6 +129,7 @@ client_leave_logins(struct client *c)
 	if (!c->login_listed)
 		return;
 	c->login_listed = false;
+	walk_leave(home_walks(c), c, TAILQ_NEXT(c, link));
 	TAILQ_REMOVE(&c->home->logins, c, link);
 	c->home->n_logins--;
 	atomic_fetch_sub(&c->home->hub->logins, 1);
@@ -137,6 +145,7 @@ uncount(struct client *c)
 
 		if (set->replication)
 			registry_drop_walsender(hub->registry, c->pool);
+		walk_leave(home_walks(c), c, TAILQ_NEXT(c, link));
 		TAILQ_REMOVE(&c->home->clients, c, link);
 		atomic_fetch_sub(&c->pool->n_clients, 1);
 		atomic_fetch_sub(&c->db->clients, 1);

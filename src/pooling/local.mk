@@ -25,4 +25,6 @@ pooler_core_sources += \
 	include/pooling/client.h src/pooling/client.c src/pooling/client_login.c \
 	src/pooling/client_private.h src/pooling/client_query.c \
 	include/pooling/drain.h src/pooling/drain.c \
-	include/pooling/worker.h src/pooling/worker.c
+	include/pooling/worker.h src/pooling/worker.c \
+	include/pooling/walk.h src/pooling/worker_private.h \
+	src/pooling/worker_walk.c src/pooling/worker_show.c

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "pool_private.h"
 #include "pooling/database.h"
+#include "pooling/walk.h"
 
 /* ---- moving servers between workers ---- */
 
@@ -19,8 +20,10 @@ pool_list_server(struct pool *p, struct server *s)
 void
 pool_unlist_server(struct pool *p, struct server *s, int worker)
 {
-	if (s->listed)
+	if (s->listed) {
+		walk_leave(&p->hub->walks[worker], s, TAILQ_NEXT(s, all));
 		TAILQ_REMOVE(&p->hub->servers[worker], s, all);
+	}
 	s->listed = false;
 }
 

@@ -404,6 +404,12 @@ relay_server(const struct relay *r)
 	return r->over ? NULL : r->a.server;
 }
 
+const void *
+relay_client(const struct relay *r)
+{
+	return r->over ? NULL : r->a.arg;
+}
+
 usec_t
 relay_query_since(const struct relay *r)
 {

@@ -1,28 +1,15 @@
 /* A thread with its clients and servers. */
-#include "pooling/worker.h"
-
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "pooling/client.h"
-#include "pooling/drain.h"
 #include "pooling/keycache.h"
-#include "pooling/server.h"
+#include "worker_private.h"
 
 /* Credentials whose keys are kept: some 400 bytes each. */
 #define KEYCACHE_MAX 20000
-
-struct worker {
-	struct client_home home;
-	struct hub *hub;
-	struct drain *drain; /* NULL while there is none */
-	pthread_t thread;
-	bool running;
-};
 
 /* ---- life ---- */
 
@@ -49,6 +36,7 @@ workers_new(struct hub *h, int n)
 	h->workers = xcalloc((size_t)n, sizeof(*h->workers));
 	h->loops = xcalloc((size_t)n, sizeof(*h->loops));
 	h->servers = xcalloc((size_t)n, sizeof(*h->servers));
+	h->walks = xcalloc((size_t)n, sizeof(*h->walks));
 	for (i = 0; i < n; i++) {
 		struct worker *w = xcalloc(1, sizeof(*w));
 
@@ -122,6 +110,7 @@ workers_free(struct hub *h)
 	free(h->workers);
 	free(h->loops);
 	free(h->servers);
+	free(h->walks);
 	h->workers = NULL;
 	h->n_workers = 0;
 }
@@ -247,17 +236,28 @@ struct reconfigure {
 };
 
 static void
-take_config(struct worker *w, int slot, void *arg)
+take_config(struct worker *w, void *arg)
 {
 	struct reconfigure *r = arg;
-	struct client *c;
 
-	(void)slot;
 	config_unref(w->home.cfg);
 	w->home.cfg = config_ref(r->cfg);
-	TAILQ_FOREACH(c, &w->home.clients, link)
-		client_refresh(c, r->cfg);
 }
+
+/* One that logs in meanwhile has the new one already. */
+static void
+refresh(struct worker *w, struct client *c, int slot, void *arg)
+{
+	(void)slot;
+	(void)arg;
+	client_refresh(c, w->home.cfg);
+}
+
+static const struct walker config_walker = {
+	.lists = WALK_CLIENTS,
+	.begin = take_config,
+	.client = refresh,
+};
 
 static void
 config_taken(void *arg)
@@ -281,30 +281,33 @@ workers_config(struct hub *h, struct config *cfg, void (*done)(void *arg),
 	r->arg = arg;
 	config_unref(h->cfg);
 	h->cfg = cfg;
-	workers_visit(h, take_config, config_taken, r);
+	workers_walk(h, &config_walker, config_taken, r);
 }
 
-/* RELOAD has removed their database, or given it another forced user. */
+/* RELOAD has removed its database, or given it another forced user. */
 static void
-close_removed(struct worker *w, int slot, void *arg)
+close_removed(struct worker *w, struct client *c, int slot, void *arg)
 {
-	struct client *c, *next;
 	struct err e;
 
+	(void)w;
 	(void)slot;
 	(void)arg;
+	if (!pool_is_dead(c->pool))
+		return;
 	err_set(&e, "57P01", "database removed");
-	for (c = TAILQ_FIRST(&w->home.clients); c; c = next) {
-		next = TAILQ_NEXT(c, link);
-		if (pool_is_dead(c->pool))
-			client_kill(c, &e);
-	}
+	client_kill(c, &e);
 }
+
+static const struct walker removed_walker = {
+	.lists = WALK_CLIENTS,
+	.client = close_removed,
+};
 
 void
 workers_close_removed(struct hub *h)
 {
-	workers_visit(h, close_removed, NULL, NULL);
+	workers_walk(h, &removed_walker, NULL, NULL);
 }
 
 /* ---- the end ---- */
@@ -382,269 +385,4 @@ const struct config *
 worker_config(const struct worker *w)
 {
 	return w->home.cfg;
-}
-
-/* ---- what SHOW asks ---- */
-
-/* A monotonic moment as wall clock. */
-static usec_t
-to_wall(struct worker *w, usec_t at)
-{
-	return at ? clock_wall_us() - (loop_now(w->home.loop) - at) : 0;
-}
-
-static usec_t
-since(struct worker *w, usec_t at)
-{
-	usec_t now = loop_now(w->home.loop);
-
-	return at && now > at ? now - at : 0;
-}
-
-static void
-describe_login(const struct client *c, struct conn_info *i)
-{
-	const struct login_result *r = login_result(c->login);
-
-	if (r->user)
-		i->user = r->user;
-	if (r->database)
-		i->database = r->database;
-	i->application_name = r->application_name;
-	i->replication = r->replication;
-}
-
-static void
-describe_client(struct worker *w, const struct client *c, struct conn_info *i)
-{
-	const struct param_names *names = w->home.cfg->param_names;
-	int app = param_index(names, "application_name");
-	const struct pool_settings *set;
-
-	memset(i, 0, sizeof(*i));
-	i->user = "(nouser)";
-	i->database = "(nodb)";
-	i->replication = "none";
-	i->application_name = "";
-	i->state = client_state_show(c);
-	i->socket_state = client_state_socket(c);
-	i->peer = c->peer;
-	addr_of_socket(&i->local, c->stream.fd);
-	i->connect_wall_us = c->connect_wall_us;
-	i->ptr = c;
-	i->id = c->id;
-	i->worker = w->home.worker;
-	i->remote_pid = (int)c->peer.pid;
-	i->recv_kept = keep_len(&c->held);
-	i->send_kept = stream_unsent(&c->stream);
-	if (c->login)
-		describe_login(c, i);
-	if (!c->pool)
-		return;
-	set = c->pool->set;
-	if (set->replication)
-		i->replication = set->replication;
-	i->logged_in = true;
-	i->user = c->user->name;
-	i->database = c->db->name;
-	if (app >= 0 && c->params && param_get(c->params, (size_t)app))
-		i->application_name = param_get(c->params, (size_t)app);
-	i->request_wall_us = to_wall(w, c->request_us);
-	if (c->state == CL_WAITING)
-		i->wait_us = since(w, c->waiter.since_us);
-	if (!c->relay)
-		return;
-	i->link = relay_server(c->relay);
-	i->wait_us = since(w, relay_query_since(c->relay));
-	i->request_wall_us = to_wall(w, relay_request_us(c->relay));
-}
-
-void
-worker_each_client(struct worker *w,
-    void (*fn)(void *arg, const struct conn_info *i), void *arg)
-{
-	struct conn_info i;
-	struct client *c;
-
-	TAILQ_FOREACH(c, &w->home.clients, link) {
-		describe_client(w, c, &i);
-		fn(arg, &i);
-	}
-	TAILQ_FOREACH(c, &w->home.logins, link) {
-		describe_client(w, c, &i);
-		fn(arg, &i);
-	}
-}
-
-static const char *
-socket_state(enum server_state st)
-{
-	switch (st) {
-	case SV_CONNECTING:
-	case SV_LOGIN:
-		return "sv_login";
-	case SV_IDLE:
-		return "sv_idle";
-	case SV_TESTED:
-		return "sv_tested";
-	case SV_ACTIVE:
-	case SV_DRAINING:
-	case SV_CANCELING:
-	case SV_MIGRATING:
-	case SV_CLOSING:
-	case SV_CLOSED:
-	case SV_STATES:
-		break;
-	}
-	return "sv_active";
-}
-
-static void
-describe_server(struct worker *w, struct server *s, struct conn_info *i)
-{
-	const struct pool *p = s->pool;
-	const struct pool_settings *set = p->set;
-	int app = param_index(s->target->names, "application_name");
-
-	memset(i, 0, sizeof(*i));
-	i->is_server = true;
-	i->user = s->target->user;
-	i->database = s->target->database;
-	i->replication = set->replication ? set->replication : "none";
-	i->state = server_state_show(server_state(s));
-	i->socket_state = socket_state(server_state(s));
-	i->peer = s->addr;
-	i->local = s->local;
-	i->connect_wall_us = s->born_wall_us;
-	i->request_wall_us = to_wall(w, s->request_us);
-	i->wait_us = since(w, s->request_us);
-	i->close_needed = server_state(s) == SV_CLOSING ||
-	    s->generation != p->generation;
-	i->ptr = s;
-	i->remote_pid = (int)s->pid;
-	i->application_name = app >= 0 && param_get(s->params, (size_t)app) ?
-	    param_get(s->params, (size_t)app) : "";
-	i->id = s->id;
-	i->logged_in = !s->login;
-	i->recv_kept = keep_len(&s->in);
-	i->send_kept = s->stream.fd >= 0 ? stream_unsent(&s->stream) : 0;
-	i->worker = w->home.worker;
-}
-
-void
-worker_each_server(struct worker *w,
-    void (*fn)(void *arg, const struct conn_info *i), void *arg)
-{
-	struct server_list *list = &w->hub->servers[w->home.worker];
-	struct conn_info i;
-	struct server *s;
-	struct client *c;
-
-	TAILQ_FOREACH(s, list, all) {
-		describe_server(w, s, &i);
-		/* The partner, if a client of this worker is linked to it. */
-		TAILQ_FOREACH(c, &w->home.clients, link)
-			if (c->relay && relay_server(c->relay) == s) {
-				i.link = c;
-				break;
-			}
-		fn(arg, &i);
-	}
-}
-
-void
-worker_flush_stats(struct worker *w)
-{
-	struct client *c;
-
-	TAILQ_FOREACH(c, &w->home.clients, link)
-		if (c->relay)
-			relay_flush_stats(c->relay);
-}
-
-/* ---- SUSPEND ---- */
-
-void
-worker_hold(struct worker *w, bool on)
-{
-	loop_hold(w->home.loop, on);
-}
-
-/* Bytes that wait to be sent to it, or to its server. */
-static bool
-has_unsent(const struct client *c)
-{
-	const struct server *s = c->relay ? relay_server(c->relay) : NULL;
-
-	return stream_unsent(&c->stream) > 0 ||
-	    (s && s->stream.fd >= 0 && stream_unsent(&s->stream) > 0);
-}
-
-static size_t
-flush_clients(struct client_list *list, bool drop)
-{
-	struct client *c, *next;
-	size_t left = 0;
-
-	for (c = TAILQ_FIRST(list); c; c = next) {
-		next = TAILQ_NEXT(c, link);
-		stream_flush(&c->stream);
-		if (!has_unsent(c))
-			continue;
-		if (drop)
-			client_drop(c);
-		else
-			left++;
-	}
-	return left;
-}
-
-size_t
-worker_flush_bytes(struct worker *w, bool drop)
-{
-	struct server *s, *next;
-	struct client *c;
-
-	for (s = TAILQ_FIRST(&w->hub->servers[w->home.worker]); s; s = next) {
-		next = TAILQ_NEXT(s, all);
-		stream_flush(&s->stream);
-	}
-	/* It may be a request to cancel the SUSPEND. */
-	TAILQ_FOREACH(c, &w->home.logins, link)
-		if (c->state == CL_STARTUP)
-			stream_wake(&c->stream);
-	return flush_clients(&w->home.logins, drop) +
-	    flush_clients(&w->home.clients, drop);
-}
-
-bool
-worker_kill_client(struct worker *w, uint64_t id, const struct err *e)
-{
-	struct client *c;
-
-	TAILQ_FOREACH(c, &w->home.clients, link)
-		if (c->id == id) {
-			client_kill(c, e);
-			return true;
-		}
-	return false;
-}
-
-void
-worker_kill_database(struct worker *w, struct database *db,
-    const struct err *e)
-{
-	struct client *c, *next;
-
-	for (c = TAILQ_FIRST(&w->home.clients); c; c = next) {
-		next = TAILQ_NEXT(c, link);
-		if (!db || c->db == db)
-			client_kill(c, e);
-	}
-}
-
-size_t
-worker_client_size(void)
-{
-	return sizeof(struct client);
 }

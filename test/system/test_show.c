@@ -279,7 +279,7 @@ END_TEST
 START_TEST (fixed_tables_have_the_rows_of_the_reference) {
 	pooler_start("worker_threads = 2\n");
 	ck_assert_int_ge(show_rows("LISTS", NULL), 14);
-	ck_assert_int_eq(show_rows("STATE", NULL), 3);
+	ck_assert_int_ge(show_rows("STATE", NULL), 3);
 	ck_assert_str_eq(show_text("STATE", "key=active", "value"), "yes");
 	ck_assert_int_eq(show_rows("DATABASES", "name=pgbouncer"), 1);
 	ck_assert_int_ge(show_rows("MEM", NULL), 12);
