@@ -26,6 +26,7 @@
 #include "control/signals.h"
 #include "control/source.h"
 #include "pooling/cancel.h"
+#include "pooling/peers.h"
 #include "pooling/registry.h"
 #include "pooling/worker.h"
 
@@ -183,6 +184,8 @@ make_hub(struct process *p, struct err *e)
 	if (hub->dns == NULL)
 		return false;
 	hub->keys = cancel_keys_new();
+	hub->peers = peers_new(hub->dns, hub->keys);
+	peers_configure(hub->peers, p->cfg);
 	hub->derive = offload_new("derive", p->cfg->worker_threads,
 	    DERIVE_QUEUE);
 	hub->registry = registry_new(hub);

@@ -4,7 +4,8 @@
  *
  * The table is sharded, since each login and logout writes to it. A key is
  * eight bytes from the kernel's generator, the top bit of the first clear. It
- * never equals a server's key.
+ * never equals a server's key. With a peer id (see peers.h) bytes 1 and 2 are
+ * that, and the two low bits of byte 7 are set.
  *
  * Threads: any.
  */
@@ -15,6 +16,14 @@
 #include "io/loop.h"
 
 #define CANCEL_KEY 8
+#define CANCEL_TTL 3 /* of byte 7: how often it may be passed on */
+
+/* The id of the process that made the key, if it has one. */
+static inline int
+cancel_key_peer(const uint8_t key[CANCEL_KEY])
+{
+	return key[1] | key[2] << 8;
+}
 
 struct cancel_keys;
 
@@ -43,6 +52,10 @@ struct cancel_entry {
 
 struct cancel_keys *cancel_keys_new(void);
 void cancel_keys_free(struct cancel_keys *k);
+/* Keys made from now on carry this id; 0: none. */
+void cancel_keys_set_peer(struct cancel_keys *k, int id);
+/* Whether somebody has this very key. */
+bool cancel_key_known(struct cancel_keys *k, const uint8_t key[CANCEL_KEY]);
 /* Makes a key for an owner that lives on loop l. */
 void cancel_key_add(struct cancel_keys *k, struct cancel_entry *e,
     struct loop *l,

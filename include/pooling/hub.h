@@ -17,6 +17,7 @@
 struct worker;
 struct registry;
 struct cancel_keys;
+struct peers;
 struct handover;
 struct server_list;
 struct walk_list;
@@ -30,6 +31,7 @@ struct hub {
 	struct dns *dns;
 	struct registry *registry;
 	struct cancel_keys *keys;
+	struct peers *peers; /* NULL: none */
 	struct welcome_shelf *welcomes;
 	struct offload *derive; /* NULL: inside the caller (tests) */
 	struct keycache *keycache;

@@ -8,6 +8,7 @@
 #include "control/period.h"
 #include "control/source.h"
 #include "io/dns.h"
+#include "pooling/peers.h"
 #include "pooling/registry.h"
 #include "pooling/worker.h"
 
@@ -72,6 +73,7 @@ put_in_force(struct plane *pl, struct config *cfg, reload_done_fn *done,
 	hub->cfg = config_ref(cfg);
 	source_log_sizes(cfg, old);
 	listener_configure(pl->listener, cfg);
+	peers_configure(hub->peers, cfg);
 	workers_config(hub, cfg, everywhere, ch);
 	registry_apply(hub->registry, hub->cfg);
 	workers_close_removed(hub);

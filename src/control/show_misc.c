@@ -8,6 +8,7 @@
 
 #include "control/show_tables.h"
 #include "io/dns.h"
+#include "pooling/peers.h"
 #include "pooling/registry.h"
 
 /* ---- SHOW VERSION ---- */
@@ -348,7 +349,8 @@ const struct show show_peers = {
 	.columns = peer_columns,
 	.n_columns = ARRAY_LEN(peer_columns),
 	.run = run_peers,
-	.help = "The lines of [peers]. They have no effect in this version.",
+	.help = "The lines of [peers]. Cancel requests for their ids are "
+		"passed on to them.",
 };
 
 static const struct rows_column peer_pool_columns[] = {
@@ -359,14 +361,34 @@ static const struct rows_column peer_pool_columns[] = {
 	{ "sv_login", COL_INT4, "" },
 };
 
+static void
+put_peer_pool(void *arg, int id, int active, int waiting)
+{
+	struct rows *r = arg;
+
+	rows_add(r, 0);
+	rows_int(r, id);
+	rows_int(r, active);
+	rows_int(r, waiting);
+	rows_int(r, active);
+	rows_int(r, 0);
+}
+
+static void
+run_peer_pools(struct order *q)
+{
+	peers_each(q->plane->hub->peers, put_peer_pool, &q->rows);
+	order_finish(q);
+}
+
 const struct show show_peer_pools = {
 	.name = "PEER_POOLS",
 	.readers = true,
 	.columns = peer_pool_columns,
 	.n_columns = ARRAY_LEN(peer_pool_columns),
-	.run = order_finish,
-	.help = "Empty: cancel requests are not passed to peers in this "
-		"version.",
+	.run = run_peer_pools,
+	.help = "Cancel requests on their way to peers, and those that wait "
+		"for a place among pool_size; only peers that were used.",
 };
 
 /* ---- DNS ---- */

@@ -253,13 +253,6 @@ warn_without_effect(struct builder *b)
 			    "\"%s\" has no effect in this version yet",
 			    o->name);
 	}
-	if (b->c->pub.n_peers > 0) {
-		struct place at = { b->c->pub.peers[0]->file,
-			b->c->pub.peers[0]->line };
-
-		report_warning(b->rep, &at,
-		    "[peers] has no effect in this version yet");
-	}
 }
 
 static void

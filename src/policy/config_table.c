@@ -147,8 +147,9 @@ static const struct option global_options[] = {
 { ROW(BOOL(so_reuseport, "0"), 0), HELP(
 "Let several processes listen on one port (SO_REUSEPORT); each needs a "
 "unix_socket_dir and a pidfile of its own.") },
-{ ROW(INT(peer_id, "0", 0, 16383), OPT_RELOAD | OPT_LATER), HELP(
-"Number of this process among its [peers]; 0: it has none.") },
+{ ROW(INT(peer_id, "0", 0, 16383), OPT_RELOAD), HELP(
+"Number of this process among its [peers]; 0: it has none. Cancel requests "
+"that a balancer has brought to the wrong process then find the right one.") },
 #undef ROW
 
 /* ---- pooling ---- */

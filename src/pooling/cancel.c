@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ struct shard {
 };
 
 struct cancel_keys {
+	_Atomic int peer_id;
 	struct shard shard[SHARDS];
 };
 
@@ -54,7 +56,7 @@ cancel_keys_free(struct cancel_keys *k)
 }
 
 /* Keys are random, so a few of their bytes are as good as a hash; byte 0
- * lacks a bit and bytes 1, 2 and 7 may once carry a peer id. */
+ * lacks a bit, and bytes 1, 2 and 7 may be a peer's. */
 static uint32_t
 key_hash(const uint8_t key[CANCEL_KEY])
 {
@@ -113,6 +115,38 @@ grow(struct shard *sh)
 }
 
 void
+cancel_keys_set_peer(struct cancel_keys *k, int id)
+{
+	atomic_store(&k->peer_id, id);
+}
+
+bool
+cancel_key_known(struct cancel_keys *k, const uint8_t key[CANCEL_KEY])
+{
+	struct shard *sh = shard_of(k, key);
+	bool known;
+
+	pthread_mutex_lock(&sh->mu);
+	known = find(sh, key) != NULL;
+	pthread_mutex_unlock(&sh->mu);
+	return known;
+}
+
+static void
+make_key(const struct cancel_keys *k, uint8_t key[CANCEL_KEY])
+{
+	int id = atomic_load(&k->peer_id);
+
+	random_bytes(key, CANCEL_KEY);
+	key[0] &= 0x7f;
+	if (id > 0) {
+		key[1] = (uint8_t)id;
+		key[2] = (uint8_t)(id >> 8);
+		key[7] |= CANCEL_TTL;
+	}
+}
+
+void
 cancel_key_add(struct cancel_keys *k, struct cancel_entry *e, struct loop *l,
     void (*called)(struct cancel_entry *e, struct cancel_call *c))
 {
@@ -121,8 +155,7 @@ cancel_key_add(struct cancel_keys *k, struct cancel_entry *e, struct loop *l,
 	e->loop = l;
 	e->called = called;
 	for (;;) {
-		random_bytes(e->key, sizeof(e->key));
-		e->key[0] &= 0x7f;
+		make_key(k, e->key);
 		sh = shard_of(k, e->key);
 		pthread_mutex_lock(&sh->mu);
 		if (!find(sh, e->key))

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "client_private.h"
+#include "pooling/peers.h"
 #include "proto/msg.h"
 #include "proto/reply.h"
 
@@ -382,7 +383,6 @@ begin_cancel(struct client *c)
 	struct cancel_call *call = xcalloc(1, sizeof(*call));
 
 	memcpy(call->key, key.p, sizeof(call->key));
-	call->reply_to = c->home->loop;
 	call->over = on_call_over;
 	call->owner = c;
 	c->call = call;
@@ -390,7 +390,8 @@ begin_cancel(struct client *c)
 	client_enter(c, CL_CANCEL);
 	timer_clear(&c->timer);
 	stream_pause(&c->stream);
-	cancel_call(c->home->hub->keys, call);
+	peers_cancel(c->home->hub->peers, c->home->hub->keys, c->home->loop,
+	    call);
 }
 
 /* ---- reading ---- */

@@ -9,6 +9,7 @@ pooler_core_sources += \
 	include/pooling/keycache.h src/pooling/keycache.c \
 	include/pooling/target.h src/pooling/target.c \
 	include/pooling/canceler.h src/pooling/canceler.c \
+	include/pooling/peers.h src/pooling/peers.c \
 	include/pooling/server.h src/pooling/server.c \
 	include/pooling/server_login.h src/pooling/server_login.c \
 	include/pooling/pool.h src/pooling/pool.c src/pooling/pool_private.h \

@@ -23,6 +23,7 @@ system_tests = \
 	test/system/test_listen \
 	test/system/test_modes \
 	test/system/test_params \
+	test/system/test_peers \
 	test/system/test_pgbench \
 	test/system/test_replication \
 	test/system/test_service \
@@ -73,6 +74,7 @@ test_system_test_hba_LDADD = $(system_libs)
 test_system_test_listen_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
 test_system_test_params_LDADD = $(system_libs)
+test_system_test_peers_LDADD = $(system_libs)
 test_system_test_pgbench_LDADD = $(system_libs)
 test_system_test_service_LDADD = $(system_libs)
 test_system_test_show_LDADD = $(system_libs)

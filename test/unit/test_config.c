@@ -69,9 +69,7 @@ START_TEST(all_errors_are_listed_with_place_and_hint)
 	    "pooler.ini:16: peer 1 without host=\n"
 	    "pooler.ini:17: syntax error, expected \"name = value\"\n"
 	    "hint: names with other characters than letters, digits, \"_\", "
-	    "\".\", \"-\" and \"*\" need quotes\n"
-	    "warning: pooler.ini:16: [peers] has no effect in this version "
-	    "yet\n");
+	    "\".\", \"-\" and \"*\" need quotes\n");
 }
 END_TEST
 
@@ -127,9 +125,7 @@ START_TEST(later_keys_warn_once_each_and_only_off_their_default)
 	    "warning: pooler.ini:3: \"auth_query\" has no effect in this "
 	    "version yet\n"
 	    "warning: pooler.ini:6: \"client_tls_sslmode\" has no effect in "
-	    "this version yet\n"
-	    "warning: pooler.ini:11: [peers] has no effect in this version "
-	    "yet\n");
+	    "this version yet\n");
 }
 END_TEST
 
