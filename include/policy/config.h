@@ -384,8 +384,15 @@ int64_t config_query_wait_timeout_us(const struct config *c,
     const struct database_conf *db, const char *login_user);
 int64_t config_server_down_after_us(const struct config *c,
     const struct database_conf *db);
-/* auth_user and its kin: the database's, else the global one. */
+/* auth_user and its kin: the database's, else the global one. Here db may be
+ * NULL: the global ones. */
 const char *config_auth_user(const struct config *c,
     const struct database_conf *db);
+const char *config_auth_query(const struct config *c,
+    const struct database_conf *db);
+const char *config_auth_dbname(const struct config *c,
+    const struct database_conf *db);
+/* A name of the admin console's. */
+bool config_is_console(const char *database);
 
 #endif

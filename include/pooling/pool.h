@@ -156,6 +156,8 @@ struct pool {
 	struct database *db;
 	struct user *user;
 	char *user_name;
+	/* Of auth_user, where its database has another forced user. */
+	bool own_user;
 	_Atomic(struct pool_settings *) set;
 	struct server_target *target;
 	struct welcome *welcome;
@@ -201,8 +203,10 @@ void pool_configure(struct pool *p, struct pool_settings *set,
 
 /* What servers are made for now, with a reference. */
 struct server_target *pool_target(struct pool *p);
-/* Keys that a login has just proven, for the pool's own user. */
-void pool_set_keys(struct pool *p, const struct scram_keys *keys);
+/* What a login of the pool's own user has just proven: keys, and the secret it
+ * was found to have (NULL: none, or the configuration has one). */
+void pool_set_login(struct pool *p, const char *secret,
+    const struct scram_keys *keys);
 
 /* ---- worker threads; w->worker names the calling one ---- */
 enum acquire pool_acquire(struct pool *p, struct waiter *w, usec_t now,

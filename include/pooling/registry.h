@@ -39,6 +39,7 @@ struct pool_key {
 	const char *login_user;
 	const char *login_secret; /* for the server login; may be NULL */
 	const struct scram_keys *keys; /* proven pass-through keys, or NULL */
+	bool own_user; /* auth_user: whatever the database's forced user is */
 };
 /* Databases with a forced user have their min_pool_size from the start: their
  * one pool is known without a client. */

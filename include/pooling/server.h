@@ -127,6 +127,7 @@ struct server {
 	bool rolled_back; /* DRAINING: ROLLBACK has been sent */
 	bool inbound; /* counted as on its way to `worker` */
 	bool ever_used;
+	bool touched; /* a client has had it since auth_query reset it */
 	bool testing_reset; /* TESTED: by the reset query */
 	int from; /* MIGRATING: the worker it leaves */
 	struct quota *evicted_for; /* closed for the sake of another pool */

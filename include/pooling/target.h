@@ -28,6 +28,7 @@ struct server_target {
 	char *dbname;
 	char *user;
 	char *secret; /* of any kind, NULL if there is none */
+	bool learnt; /* ... from a login, not from the configuration */
 	struct scram_keys keys; /* pass-through */
 	bool has_keys;
 	char *connect_query; /* "" = none */
@@ -54,9 +55,10 @@ struct server_target *target_new(void);
 void target_pack(struct server_target *t);
 struct server_target *target_ref(struct server_target *t);
 void target_unref(struct server_target *t);
-/* A copy that logs in with other keys. */
-struct server_target *target_with_keys(const struct server_target *t,
-    const struct scram_keys *keys);
+/* A copy that logs in with what a login has brought: another secret, other
+ * keys, or both (NULL = as before). */
+struct server_target *target_with_login(const struct server_target *t,
+    const char *secret, const struct scram_keys *keys);
 /* A copy with another list for the StartupMessage, which it takes over. */
 struct server_target *target_with_startup(const struct server_target *t,
     char **startup);

@@ -262,5 +262,27 @@ config_server_down_after_us(const struct config *c,
 const char *
 config_auth_user(const struct config *c, const struct database_conf *db)
 {
-	return db->auth_user[0] != '\0' ? db->auth_user : c->auth_user;
+	return db != NULL && db->auth_user[0] != '\0' ? db->auth_user :
+	    c->auth_user;
+}
+
+const char *
+config_auth_query(const struct config *c, const struct database_conf *db)
+{
+	return db != NULL && db->auth_query[0] != '\0' ? db->auth_query :
+	    c->auth_query;
+}
+
+const char *
+config_auth_dbname(const struct config *c, const struct database_conf *db)
+{
+	return db != NULL && db->auth_dbname[0] != '\0' ? db->auth_dbname :
+	    c->auth_dbname;
+}
+
+bool
+config_is_console(const char *database)
+{
+	return strcmp(database, "pgbouncer") == 0 ||
+	    strcmp(database, "pooler") == 0;
 }

@@ -200,11 +200,24 @@ config_keep_running(struct builder *b)
 bool
 config_check_values(const struct config *c, struct err *e)
 {
-	if (strcmp(c->auth_dbname, "pgbouncer") == 0 ||
-	    strcmp(c->auth_dbname, "pooler") == 0)
+	if (config_is_console(c->auth_dbname))
 		return err_set(e, "22023", "cannot use the reserved \"%s\" "
 		    "database as an auth_dbname", c->auth_dbname);
 	return true;
+}
+
+/* The same at the line of a database. */
+static void
+check_line(struct builder *b, const struct database_conf *d)
+{
+	struct err e;
+
+	if (!config_is_console(d->auth_dbname))
+		return;
+	b->here = (struct place){ d->file, d->line };
+	err_set(&e, "22023", "cannot use the reserved \"%s\" database as an "
+	    "auth_dbname", d->auth_dbname);
+	builder_error(b, &e);
 }
 
 void
@@ -215,6 +228,10 @@ config_check(struct builder *b)
 	b->here = *builder_where(b, "auth_dbname");
 	if (!config_check_values(&b->c->pub, &e))
 		builder_error(b, &e);
+	for (size_t i = 0; i < b->c->pub.n_databases; i++)
+		check_line(b, b->c->pub.databases[i]);
+	if (b->c->pub.autodb != NULL)
+		check_line(b, b->c->pub.autodb);
 	b->here = (struct place){ 0 };
 }
 
@@ -278,6 +295,10 @@ warn_logins(struct builder *b)
 	bool secrets_wanted = c->auth_type == AUTH_TYPE_PLAIN ||
 	    c->auth_type == AUTH_TYPE_MD5 || c->auth_type == AUTH_TYPE_SCRAM;
 
+	for (size_t i = 0; i <= c->n_databases; i++)
+		if (config_auth_user(c, i < c->n_databases ?
+		    c->databases[i] : c->autodb)[0] != '\0')
+			secrets_wanted = false;
 	if (secrets_wanted && c->n_secrets == 0 && b->rep->n_errors == 0)
 		report_warning(b->rep, NULL, "nobody can log in: auth_type "
 		    "\"%s\" needs users, and auth_file %s",

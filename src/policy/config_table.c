@@ -84,9 +84,12 @@ static const struct option_word client_gone_words[] = {
 	.min = lo, .max = hi, AT(f##_text)
 #define HELP(text) .help = text
 
-#define AUTH_QUERY "SELECT rolname, CASE WHEN rolvaliduntil < now() " \
-	"THEN NULL ELSE rolpassword END FROM pg_authid " \
-	"WHERE rolname=$1 AND rolcanlogin"
+/* Every name says where it comes from: a search_path that somebody has left
+ * behind must not put another one in its place. */
+#define AUTH_QUERY "SELECT rolname, CASE WHEN rolvaliduntil " \
+	"OPERATOR(pg_catalog.<) pg_catalog.now() THEN NULL " \
+	"ELSE rolpassword END FROM pg_catalog.pg_authid " \
+	"WHERE rolname OPERATOR(pg_catalog.=) $1 AND rolcanlogin"
 
 static const struct option global_options[] = {
 /* ---- process, files, log ---- */
@@ -334,12 +337,18 @@ HELP(
 "IDENT FILE.") },
 { ROW(TEXT(auth_ldap_options, NULL), OPT_RELOAD | OPT_LATER), HELP(
 "Options for auth_type ldap.") },
-{ ROW(TEXT(auth_user, NULL), OPT_RELOAD | OPT_LATER), HELP(
-"User under which auth_query looks up those who are not in auth_file.") },
-{ ROW(TEXT(auth_query, AUTH_QUERY), OPT_RELOAD | OPT_LATER), HELP(
-"Query for a user's secret: two columns, user and secret; $1 is the user.") },
-{ ROW(TEXT(auth_dbname, NULL), OPT_RELOAD | OPT_LATER), HELP(
-"Database of [databases] in which auth_query runs.") },
+{ ROW(TEXT(auth_user, NULL), OPT_RELOAD), HELP(
+"User under which auth_query looks up those who are not in auth_file. Its own "
+"secret stands in auth_file.") },
+{ ROW(TEXT(auth_query, AUTH_QUERY), OPT_RELOAD), HELP(
+"Query for a user's secret: $1 is the user; two columns, user and secret. A "
+"third column is a second secret that is valid too. No row, more than one, "
+"and another user's name are all no such user; NULL is a secret that nothing "
+"matches.") },
+{ ROW(TEXT(auth_dbname, NULL), OPT_RELOAD), HELP(
+"Database of [databases] in which auth_query runs; not given: the one that the "
+"client wants. With a * line it should be given, as every name that a stranger "
+"thinks of is looked up in a database of that name else.") },
 { ROW(INT(scram_iterations, "4096", 1, 1000000), OPT_RELOAD), HELP(
 "Work factor of SCRAM verifiers that are made from plain secrets.") },
 #undef ROW

@@ -35,11 +35,11 @@ static const struct option database_options[] = {
 "in to the server under this name.") },
 { TEXT(database_conf, password, OPT_SECRET | OPT_NULL), HELP(
 "Password of the forced user; not given: the one in auth_file.") },
-{ TEXT(database_conf, auth_user, OPT_LATER), HELP(
+{ TEXT(database_conf, auth_user, 0), HELP(
 "Instead of the global auth_user.") },
-{ TEXT(database_conf, auth_query, OPT_LATER), HELP(
+{ TEXT(database_conf, auth_query, 0), HELP(
 "Instead of the global auth_query.") },
-{ TEXT(database_conf, auth_dbname, OPT_LATER), HELP(
+{ TEXT(database_conf, auth_dbname, 0), HELP(
 "Instead of the global auth_dbname.") },
 { .name = "pool_size", .type = OPT_AUTO, .max = COUNT_MAX,
 .flags = OPT_RELOAD, .offset = offsetof(struct database_conf, pool_size), HELP(

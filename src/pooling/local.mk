@@ -17,6 +17,8 @@ pooler_core_sources += \
 	src/pooling/pool_open.c src/pooling/pool_pump.c \
 	src/pooling/pool_release.c \
 	include/pooling/registry.h src/pooling/registry.c \
+	include/pooling/lookup.h src/pooling/lookup.c \
+	include/pooling/lookup_reply.h src/pooling/lookup_reply.c \
 	include/pooling/login.h src/pooling/login.c src/pooling/login_method.c \
 	src/pooling/login_private.h src/pooling/login_auth.c \
 	include/pooling/relay.h src/pooling/relay.c \

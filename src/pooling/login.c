@@ -289,13 +289,6 @@ login_is_counted(const struct login *l)
 
 /* ---- who ---- */
 
-static bool
-is_console(const char *database)
-{
-	return strcmp(database, "pgbouncer") == 0 ||
-	    strcmp(database, "pooler") == 0;
-}
-
 const struct database_conf *
 login_find_conf(const struct config *cfg, const char *name)
 {
@@ -347,7 +340,7 @@ on_startup(struct login *l, const struct startup *s, struct buf *out,
 	if (!take_startup(l, s, e))
 		return LOGIN_FAILED;
 	l->started = true;
-	l->r.console = is_console(l->r.database);
+	l->r.console = config_is_console(l->r.database);
 	if (!count_client(l, e))
 		return LOGIN_FAILED;
 	negotiate(s->version, s->params, out);

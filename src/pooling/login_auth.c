@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "login_private.h"
 #include "proto/auth.h"
 
@@ -72,6 +73,9 @@ drop_keys(struct login *l)
 void
 login_abandon(struct login *l)
 {
+	if (l->lookup != NULL)
+		lookup_abandon(l->lookup);
+	l->lookup = NULL;
 	if (l->keys == NULL)
 		return;
 	if (l->answered)
@@ -149,24 +153,9 @@ exchange_with_keys(struct login *l, struct buf *out, struct err *e)
 	return step;
 }
 
-/* The system or a certificate says who it is. */
 static enum login_step
-take_their_word(struct login *l, struct err *e)
+with_secret(struct login *l, struct buf *out, struct err *e)
 {
-	if (login_vouched(l, l->cfg, &l->choice, e))
-		return login_proven(l, e);
-	login_explain(l, e);
-	return LOGIN_FAILED;
-}
-
-enum login_step
-login_begin_auth(struct login *l, struct buf *out, struct err *e)
-{
-	if (!login_choose(l, l->cfg, &l->choice, e))
-		return LOGIN_FAILED;
-	l->r.secret = config_secret(l->cfg, l->r.user, NULL);
-	if (l->choice.method == METHOD_PEER || l->choice.method == METHOD_CERT)
-		return take_their_word(l, e);
 	if (l->choice.method != METHOD_SCRAM ||
 	    secret_kind(l->r.secret) != SECRET_PLAIN)
 		return begin_exchange(l, NULL, out, e);
@@ -180,6 +169,108 @@ login_begin_auth(struct login *l, struct buf *out, struct err *e)
 		break;
 	}
 	return too_many(l, e);
+}
+
+/* ---- secrets that PostgreSQL has ---- */
+
+static void
+log_lookup(const struct login *l, const struct err *e)
+{
+	char at[ADDR_TEXT];
+
+	addr_text(&l->peer, at, sizeof(at));
+	log_warn("login of %.80s/%.80s@%s: %s%s%s%s%s", l->r.database,
+	    l->r.user, at, e->msg, e->detail[0] ? "; " : "", e->detail,
+	    e->hint[0] ? "; hint: " : "", e->hint);
+}
+
+static void
+on_looked_up(void *arg, const struct lookup_result *r)
+{
+	struct login *l = arg;
+
+	l->lookup = NULL;
+	l->looked_up = true;
+	l->lookup_failed = r->verdict == LOOKUP_FAILED;
+	if (r->verdict == LOOKUP_FOUND)
+		l->r.secret = arena_strdup(l->arena, r->secret);
+	if (err_is_set(&r->err))
+		log_lookup(l, &r->err);
+	l->answered = true;
+	l->resume(l->resume_arg);
+}
+
+/* Whom the configuration does not know, or not to the end. */
+static bool
+wants_lookup(const struct login *l)
+{
+	if (l->r.secret != NULL || l->choice.method == METHOD_ANY)
+		return false;
+	return lookup_is_possible(l->cfg, l->r.conf);
+}
+
+static void
+start_lookup(struct login *l)
+{
+	l->waits = WAITS_FOR_SECRET;
+	l->lookup = lookup_start(&(struct lookup_args){
+		.hub = l->hub,
+		.loop = l->loop,
+		.worker = l->worker,
+		.cfg = l->cfg,
+		.database = l->r.database,
+		.conf = l->r.conf,
+		.user = l->r.user,
+		.done = on_looked_up,
+		.arg = l,
+	});
+}
+
+static bool
+is_vouched_for(const struct login *l)
+{
+	return l->choice.method == METHOD_PEER ||
+	    l->choice.method == METHOD_CERT;
+}
+
+/* The system or a certificate says who it is. */
+static enum login_step
+take_their_word(struct login *l, struct err *e)
+{
+	if (login_vouched(l, l->cfg, &l->choice, e))
+		return login_proven(l, e);
+	login_explain(l, e);
+	return LOGIN_FAILED;
+}
+
+static enum login_step
+prove(struct login *l, struct buf *out, struct err *e)
+{
+	if (is_vouched_for(l))
+		return take_their_word(l, e);
+	return with_secret(l, out, e);
+}
+
+/* What went wrong is nobody's business before the proof. */
+static enum login_step
+looked_up(struct login *l, struct buf *out, struct err *e)
+{
+	if (!l->lookup_failed)
+		return prove(l, out, e);
+	err_set(e, "58000", "bouncer config error");
+	return LOGIN_FAILED;
+}
+
+enum login_step
+login_begin_auth(struct login *l, struct buf *out, struct err *e)
+{
+	if (!login_choose(l, l->cfg, &l->choice, e))
+		return LOGIN_FAILED;
+	l->r.secret = config_secret(l->cfg, l->r.user, NULL);
+	if (!wants_lookup(l))
+		return prove(l, out, e);
+	start_lookup(l);
+	return LOGIN_MORE;
 }
 
 /* A step of the exchange has been taken. */
@@ -251,6 +342,8 @@ login_go_on(struct login *l, struct buf *out, struct err *e)
 	l->answered = false;
 	l->waits = WAITS_FOR_CLIENT;
 	switch (waited) {
+	case WAITS_FOR_SECRET:
+		return looked_up(l, out, e);
 	case WAITS_FOR_KEYS:
 		return exchange_with_keys(l, out, e);
 	case WAITS_FOR_JUDGE:

@@ -167,7 +167,7 @@ bool
 login_vouched(const struct login *l, const struct config *cfg,
     const struct login_choice *c, struct err *e)
 {
-	bool known = config_secret(cfg, l->r.user, NULL) != NULL, is_peer;
+	bool known = l->r.secret != NULL, is_peer;
 	const char *map = c->rule && c->rule->map ?
 	    ident_map_name(c->rule->map) : NULL;
 	char peer[256];
@@ -230,6 +230,10 @@ login_explain(const struct login *l, struct err *e)
 		    before, method_name(l->choice.method), by, l->r.user,
 		    kind_of_secret(config_secret(l->cfg, l->r.user, NULL)),
 		    l->cfg->auth_file, line);
+	else if (l->looked_up)
+		err_log(e, "%smethod %s%s; auth_query gave user \"%s\" %s",
+		    before, method_name(l->choice.method), by, l->r.user,
+		    l->r.secret ? kind_of_secret(l->r.secret) : "nothing");
 	else
 		err_log(e, "%smethod %s%s; user \"%s\" is not in %s", before,
 		    method_name(l->choice.method), by, l->r.user,

@@ -9,11 +9,13 @@
 #include "base/arena.h"
 #include "pooling/keycache.h"
 #include "pooling/login.h"
+#include "pooling/lookup.h"
 #include "proto/auth.h"
 
 /* What the login waits for before it can go on. */
 enum login_wait {
 	WAITS_FOR_CLIENT,
+	WAITS_FOR_SECRET, /* auth_query runs */
 	WAITS_FOR_KEYS, /* of a plain secret */
 	WAITS_FOR_JUDGE, /* of a cleartext password */
 };
@@ -52,6 +54,9 @@ struct login {
 	void *resume_arg;
 	enum login_wait waits;
 	bool answered; /* what it waits for has come */
+	struct lookup *lookup; /* WAITS_FOR_SECRET, until it has come */
+	bool looked_up; /* r.secret is what auth_query gave, if it did */
+	bool lookup_failed;
 	struct login_keys *keys; /* WAITS_FOR_KEYS, WAITS_FOR_JUDGE */
 	struct config *cfg;
 	struct arena *arena;

@@ -119,16 +119,29 @@ pool_target(struct pool *p)
 	return t;
 }
 
-void
-pool_set_keys(struct pool *p, const struct scram_keys *keys)
+static bool
+is_news(const struct server_target *t, const char *secret,
+    const struct scram_keys *keys)
 {
-	struct server_target *t, *old = NULL;
+	if (secret && (!t->secret || strcmp(t->secret, secret) != 0))
+		return true;
+	return keys && (!t->has_keys ||
+	    memcmp(&t->keys, keys, sizeof(t->keys)) != 0);
+}
+
+void
+pool_set_login(struct pool *p, const char *secret,
+    const struct scram_keys *keys)
+{
+	struct server_target *old = NULL;
 
 	pool_lock(p);
-	t = p->target;
-	if (!t->has_keys || memcmp(&t->keys, keys, sizeof(t->keys)) != 0) {
-		old = t;
-		p->target = target_with_keys(t, keys);
+	if (is_news(p->target, secret, keys)) {
+		old = p->target;
+		p->target = target_with_login(old, secret, keys);
+		/* What was refused is not what is tried next. */
+		p->down.refused = false;
+		p->down.next_us = 0;
 	}
 	pool_unlock(p);
 	target_unref(old);

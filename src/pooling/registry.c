@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "pooling/hub.h"
 #include "pooling/keycache.h"
+#include "proto/auth.h"
 
 struct registry {
 	pthread_mutex_t mu;
@@ -245,12 +246,15 @@ make_target(struct registry *r, const struct config *cfg,
 	/* A forced user's own password, else what auth_file has for the pool
 	 * user. Keys that a client has proven serve for that client's own
 	 * name alone. */
-	secret = conf->user[0] && conf->password ? conf->password :
-	    config_secret(cfg, user, NULL);
-	if (!secret && !conf->user[0])
+	secret = strcmp(conf->user, user) == 0 && conf->password ?
+	    conf->password : config_secret(cfg, user, NULL);
+	if (!secret && !conf->user[0]) {
 		secret = login_secret;
+		t->learnt = true;
+	}
 	t->secret = dup_or_null(secret);
-	if (keys && !conf->user[0]) {
+	/* A password fits whatever salt the server has. */
+	if (keys && !conf->user[0] && secret_kind(secret) != SECRET_PLAIN) {
 		t->keys = *keys;
 		t->has_keys = true;
 	}
@@ -407,8 +411,8 @@ struct pool *
 registry_pool(struct registry *r, const struct config *cfg,
     const struct pool_key *k)
 {
-	const char *user_name = k->conf->user[0] ? k->conf->user :
-						   k->login_user;
+	const char *user_name = k->conf->user[0] && !k->own_user ?
+	    k->conf->user : k->login_user;
 	struct user *user = registry_user(r, cfg, user_name);
 	char buf[512];
 	struct span key = pool_name(k->db->name, user_name, buf, sizeof(buf));
@@ -421,6 +425,7 @@ registry_pool(struct registry *r, const struct config *cfg,
 	if (conf && !p) {
 		p = pool_new(r->hub, k->db, user, user_name,
 		    r->next_home++ % r->hub->n_workers);
+		p->own_user = k->own_user;
 		p->paused = atomic_load(&r->paused) ||
 		    atomic_load(&k->db->paused);
 		pool_configure(p, share_settings(r,
@@ -429,8 +434,9 @@ registry_pool(struct registry *r, const struct config *cfg,
 			k->login_secret, k->keys));
 		map_put(r->pools, key, p);
 		TAILQ_INSERT_TAIL(&k->db->pools, p, link);
-	} else if (p && k->keys && !conf->user[0]) {
-		pool_set_keys(p, k->keys);
+	} else if (p && !conf->user[0]) {
+		pool_set_login(p, config_secret(cfg, user_name, NULL) ? NULL :
+		    k->login_secret, k->keys);
 	}
 	if (p)
 		pool_ref(p);
@@ -729,7 +735,8 @@ apply_pool(void *arg, struct pool *p)
 	struct pool_settings *set;
 	struct server_target *t, *old;
 
-	if (!conf || (conf->user[0] && strcmp(conf->user, p->user_name) != 0)) {
+	if (!conf || (conf->user[0] && !p->own_user &&
+		strcmp(conf->user, p->user_name) != 0)) {
 		drop_pool(a->r, p);
 		return;
 	}
@@ -738,7 +745,8 @@ apply_pool(void *arg, struct pool *p)
 	if (set->replication)
 		return;
 	old = pool_target(p);
-	t = make_target(a->r, a->cfg, conf, p->db->name, p->user_name, NULL,
+	t = make_target(a->r, a->cfg, conf, p->db->name, p->user_name,
+	    old->learnt ? old->secret : NULL,
 	    old->has_keys && !conf->user[0] ? &old->keys : NULL);
 	target_unref(old);
 	pthread_mutex_lock(&a->r->mu);

@@ -326,6 +326,7 @@ relay_start(struct relay_pool *rp, const struct relay_args *a,
 	    r->set->idle_transaction_timeout_us ||
 	    r->set->transaction_timeout_us;
 	s->relay = r;
+	s->touched = true;
 	a->client->user = r;
 	stream_set_ops(a->client, &relay_client_ops);
 	stream_set_ops(&s->stream, &relay_server_ops);

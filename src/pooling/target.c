@@ -131,6 +131,7 @@ copy(const struct server_target *t)
 	c->dbname = xstrdup(t->dbname);
 	c->user = xstrdup(t->user);
 	c->secret = t->secret ? xstrdup(t->secret) : NULL;
+	c->learnt = t->learnt;
 	c->keys = t->keys;
 	c->has_keys = t->has_keys;
 	c->connect_query = xstrdup(t->connect_query);
@@ -158,20 +159,28 @@ target_with_startup(const struct server_target *t, char **startup)
 }
 
 struct server_target *
-target_with_keys(const struct server_target *t, const struct scram_keys *keys)
+target_with_login(const struct server_target *t, const char *secret,
+    const struct scram_keys *keys)
 {
 	size_t i, n = 0;
 	char **startup;
-	struct server_target *c;
+	struct server_target *c = copy(t);
 
+	if (secret) {
+		wipe_free(c->secret);
+		c->secret = xstrdup(secret);
+		c->learnt = true;
+	}
+	if (keys)
+		c->keys = *keys;
+	c->has_keys = t->has_keys || keys;
 	while (t->startup[n])
 		n++;
 	startup = xcalloc(n + 1, sizeof(*startup));
 	for (i = 0; i < n; i++)
 		startup[i] = xstrdup(t->startup[i]);
-	c = target_with_startup(t, startup);
-	c->keys = *keys;
-	c->has_keys = true;
+	c->startup = startup;
+	target_pack(c);
 	return c;
 }
 

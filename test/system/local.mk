@@ -5,6 +5,7 @@
 system_lib = test/system/libfixture.a
 system_tests = \
 	test/system/test_auth \
+	test/system/test_authquery \
 	test/system/test_badinput \
 	test/system/test_badlogin \
 	test/system/test_badserver \
@@ -56,6 +57,7 @@ test_system_libfixture_a_SOURCES = \
 system_libs = $(system_lib) $(LIBPQ_LIBS) $(CHECK_LIBS)
 
 test_system_test_auth_LDADD = $(system_libs)
+test_system_test_authquery_LDADD = $(system_libs)
 test_system_test_badinput_LDADD = $(system_libs)
 test_system_test_badlogin_LDADD = $(system_libs)
 test_system_test_badserver_LDADD = $(system_libs)
