@@ -99,12 +99,4 @@ bool msg_execute(struct span body, const char **portal);
 /* Describe and Close: 'S' or 'P', and the name. */
 bool msg_target(struct span body, uint8_t *kind, const char **name);
 
-/*
- * True when the text's first statement can end a transaction by committing:
- * COMMIT, END, PREPARE TRANSACTION, RELEASE is not one. White space and
- * comments in front are skipped. The text may be cut off: then what is there
- * decides.
- */
-bool sql_is_commit(struct span text);
-
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proto/msg.h"
+#include "proto/sql.h"
 #include "proto/wire.h"
 #include "relay_private.h"
 

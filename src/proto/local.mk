@@ -12,3 +12,13 @@ libpure_a_SOURCES += \
 	src/proto/digest.c include/proto/digest.h \
 	src/proto/scram.c include/proto/scram.h \
 	src/proto/auth.c include/proto/auth.h
+
+libpure_a_SOURCES += \
+	src/proto/sql_lex.c src/proto/sql_lex.h src/proto/sql_decode.c \
+	src/proto/sql_names.c src/proto/sql_call.c src/proto/sql_call.h \
+	src/proto/sql_scan.c src/proto/sql_scan.h src/proto/sql_track.c \
+	src/proto/sql_head.c src/proto/sql_set.c src/proto/sql_body.c \
+	src/proto/sql_value.c src/proto/sql_quick.c src/proto/sql.c \
+	include/proto/sql.h
+# Renews sql_names.c.
+EXTRA_DIST += src/proto/sql_names.sh

@@ -4,6 +4,7 @@
 
 #include "fuzz.h"
 #include "proto/msg.h"
+#include "proto/sql.h"
 #include "proto/wire.h"
 
 static void

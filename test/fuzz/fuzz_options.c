@@ -6,6 +6,7 @@
 #include "fuzz.h"
 #include "proto/msg.h"
 #include "proto/param.h"
+#include "proto/sql.h"
 
 /* A literal ends where it should: quotes come in pairs inside it, and so do
  * backslashes after an E. */

@@ -7,7 +7,7 @@ EXTRA_DIST += test/unit/unit.h
 unit_tests += test/unit/test_base test/unit/test_wire test/unit/test_msg \
 	test/unit/test_pipeline test/unit/test_param \
 	test/unit/test_settings test/unit/test_scram \
-	test/unit/test_auth test/unit/test_log
+	test/unit/test_auth test/unit/test_log test/unit/test_sql
 # The log is not pure: it comes from the other library.
 test_unit_test_log_LDADD = $(core_libs) $(CHECK_LIBS)
 
@@ -16,7 +16,8 @@ unit_tests += test/unit/test_ini test/unit/test_option \
 	test/unit/test_userlist test/unit/test_config \
 	test/unit/test_config_live test/unit/test_ledger \
 	test/unit/test_net test/unit/test_ident test/unit/test_hba
-EXTRA_DIST += test/unit/config_world.h
+EXTRA_DIST += test/unit/config_world.h test/unit/sql_cases.h \
+	test/unit/sql_show.h
 EXTRA_DIST += test/unit/unit.h test/unit/unit_suite.h
 
 # control/: its pure part

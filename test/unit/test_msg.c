@@ -3,6 +3,7 @@
 
 #include "proto/msg.h"
 #include "proto/reply.h"
+#include "proto/sql.h"
 #include "unit.h"
 
 /* A copy in memory of its own, so that a sanitizer sees reads past the end. */
