@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/base.h"
+#include "policy/net.h"
 
 struct addr {
 	uint8_t family; /* AF_INET, AF_INET6, AF_UNIX, 0 = unknown */
@@ -26,6 +27,8 @@ void addr_host(const struct addr *a, char *out, size_t cap);
 /* "10.0.0.7:5123", "[::1]:5123", "unix(1234)": what log lines print. */
 void addr_text(const struct addr *a, char *out, size_t cap);
 #define ADDR_TEXT 64
+/* The address alone, for networks; none for a Unix socket. */
+struct ip addr_ip(const struct addr *a);
 void addr_of_peer(struct addr *a, int fd);
 void addr_of_socket(struct addr *a, int fd);
 

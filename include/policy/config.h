@@ -143,6 +143,7 @@ struct config {
 	int unix_socket_mode;
 	const char *unix_socket_group;
 	bool so_reuseport;
+	const char *proxy_protocol_networks; /* see config_is_proxy() */
 	int peer_id;
 
 	/* pooling */
@@ -346,6 +347,8 @@ const char *config_secret(const struct config *c, const char *user,
 int config_secret_line(const struct config *c, const char *user);
 /* The name of user i of auth_file, i < n_secrets, sorted by name. */
 const char *config_secret_user(const struct config *c, size_t i);
+/* May, and must, it say by a PROXY header for whom it speaks? */
+bool config_is_proxy(const struct config *c, const struct ip *ip);
 bool config_is_admin(const struct config *c, const char *user);
 bool config_is_stats_user(const struct config *c, const char *user);
 

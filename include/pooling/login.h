@@ -1,8 +1,8 @@
 /*
- * login: a client from its first byte to "proven": the first packets
- * (SSLRequest, GSSENCRequest, StartupMessage; 55.2.1), limits, the password
- * exchange, and who it is. An engine: bytes in, bytes out; the client owns the
- * socket.
+ * login: a client from its first byte to "proven": the first packets (PROXY
+ * header, SSLRequest, GSSENCRequest, StartupMessage; 55.2.1), limits, the
+ * password exchange, and who it is. An engine: bytes in, bytes out; the client
+ * owns the socket.
  *
  * Nothing a stranger sent has an effect before the proof: an unknown user or
  * database goes through the same exchange and fails at its end, with the same
@@ -58,6 +58,8 @@ enum login_step login_feed(struct login *l, struct span in, size_t *used,
     struct buf *out, struct err *e);
 /* The client has sent its StartupMessage. */
 bool login_has_started(const struct login *l);
+/* Where it comes from: the socket's peer until a PROXY header says better. */
+const struct addr *login_peer(const struct login *l);
 /* It counts against max_client_conn: whoever ends it takes one off. */
 bool login_is_counted(const struct login *l);
 /* The connection is encrypted now. cert_name: the common name of a client

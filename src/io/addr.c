@@ -97,6 +97,13 @@ addr_text(const struct addr *a, char *out, size_t cap)
 	    (unsigned)a->port);
 }
 
+struct ip
+addr_ip(const struct addr *a)
+{
+	return ip_of(a->ip, a->family == AF_INET ? 4 :
+	    a->family == AF_INET6 ? 16 : 0);
+}
+
 static void
 read_name(struct addr *a, int fd,
     int (*get)(int, struct sockaddr *, socklen_t *))

@@ -149,7 +149,8 @@ config_with(struct config *old, const char *key, const char *value,
 			option_copy(&rows[i], c, old, c->arena);
 	copy_databases(c, old);
 	if (!option_parse(o, span_of(value), c->arena, c, e) ||
-	    !has_rules(&c->pub, e) || !config_check_values(&c->pub, e)) {
+	    !has_rules(&c->pub, e) || !config_check_values(&c->pub, e) ||
+	    !config_check_nets(&c->pub, e)) {
 		config_unref(&c->pub);
 		return NULL;
 	}

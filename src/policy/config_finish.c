@@ -31,6 +31,7 @@ config_make_sets(struct config_impl *c)
 {
 	make_set(c, &c->admins, c->pub.admin_users);
 	make_set(c, &c->stats, c->pub.stats_users);
+	config_make_nets(c);
 }
 
 /* ---- order ---- */
@@ -232,6 +233,9 @@ config_check(struct builder *b)
 		check_line(b, b->c->pub.databases[i]);
 	if (b->c->pub.autodb != NULL)
 		check_line(b, b->c->pub.autodb);
+	b->here = *builder_where(b, "proxy_protocol_networks");
+	if (!config_check_nets(&b->c->pub, &e))
+		builder_error(b, &e);
 	b->here = (struct place){ 0 };
 }
 

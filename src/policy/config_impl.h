@@ -38,6 +38,8 @@ struct config_impl {
 	int machine_cores;
 	const struct userlist_entry *secrets; /* by name; pub.n_secrets */
 	struct name_set admins, stats;
+	struct net *proxies; /* proxy_protocol_networks */
+	size_t n_proxies;
 	/* What pub.hba looks names up in; the origin's alone to free. */
 	struct ident *ident;
 };
@@ -116,6 +118,10 @@ void report_warning(struct config_report *r, const struct place *place,
 void config_read_hba(struct builder *b);
 /* A method that config_load() refuses as yet. */
 bool config_method_is_later(enum hba_method m);
+
+/* config_net.c */
+bool config_check_nets(const struct config *c, struct err *e);
+void config_make_nets(struct config_impl *c);
 
 /* config_size.c and config_finish.c: what follows from the keys. The first
  * two also after SET. */

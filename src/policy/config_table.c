@@ -147,6 +147,11 @@ static const struct option global_options[] = {
 "File mode of the Unix socket. Write it with a leading 0.") },
 { ROW(TEXT(unix_socket_group, ""), 0), HELP(
 "Group of the Unix socket, by name or number.") },
+{ ROW(LIST(proxy_protocol_networks, ""), OPT_RELOAD | OPT_OURS), HELP(
+"Addresses and networks of load balancers that pass connections on with a "
+"PROXY protocol header, version 1 or 2. From there a header must come, and "
+"the address in it is the client's for rules, limits, log and SHOW. From "
+"anywhere else a header is refused.") },
 { ROW(BOOL(so_reuseport, "0"), 0), HELP(
 "Let several processes listen on one port (SO_REUSEPORT); each needs a "
 "unix_socket_dir and a pidfile of its own.") },

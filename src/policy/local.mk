@@ -11,6 +11,7 @@ libpure_a_SOURCES += \
 	include/policy/hba.h src/policy/hba.c src/policy/hba_read.c \
 	include/policy/config.h src/policy/config.c \
 	src/policy/config_ask.c src/policy/config_env.c \
-	src/policy/config_finish.c src/policy/config_hba.c src/policy/config_load.c \
+	src/policy/config_finish.c src/policy/config_hba.c \
+	src/policy/config_net.c src/policy/config_load.c \
 	src/policy/config_print.c src/policy/config_size.c \
 	src/policy/config_table.c src/policy/config_table_line.c

@@ -396,6 +396,21 @@ begin_cancel(struct client *c)
 
 /* ---- reading ---- */
 
+/* A load balancer may have said for whom it speaks. */
+static void
+learn_address(struct client *c)
+{
+	const struct addr *told = login_peer(c->login);
+	char via[ADDR_TEXT], label[CLIENT_LABEL];
+
+	if (addr_eq(told, &c->peer))
+		return;
+	addr_text(&c->peer, via, sizeof(via));
+	c->peer = *told;
+	client_label(c, label);
+	log_debug("%s comes by way of %s", label, via);
+}
+
 /* Feeds the login with what is here. */
 static void
 login_on(struct client *c)
@@ -411,6 +426,7 @@ login_on(struct client *c)
 		in = SPAN(keep_head(&c->held), keep_len(&c->held));
 	step = login_feed(c->login, in, &used, &out, &e);
 	keep_consume(loop_keeps(c->home->loop), &c->held, used);
+	learn_address(c);
 	if (c->state == CL_STARTUP && login_has_started(c->login))
 		client_enter(c, CL_LOGIN);
 	client_send(c, &out);

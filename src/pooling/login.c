@@ -19,6 +19,7 @@ struct login *
 login_new(const struct login_args *a)
 {
 	struct login *l = xcalloc(1, sizeof(*l));
+	struct ip from;
 
 	l->hub = a->hub;
 	l->cfg = config_ref(a->cfg);
@@ -30,6 +31,8 @@ login_new(const struct login_args *a)
 	l->peer = *a->peer;
 	l->peer_uid = a->peer_uid;
 	l->is_unix = a->is_unix;
+	from = addr_ip(a->peer);
+	l->wants_header = config_is_proxy(a->cfg, &from);
 	l->late = atomic_load(&a->hub->shutting_down);
 	l->r.replication = "none";
 	l->r.application_name = "";
@@ -281,6 +284,12 @@ count_client(struct login *l, struct err *e)
 	return true;
 }
 
+const struct addr *
+login_peer(const struct login *l)
+{
+	return &l->peer;
+}
+
 bool
 login_is_counted(const struct login *l)
 {
@@ -395,7 +404,8 @@ first_packet(struct login *l, struct span in, size_t *used, struct buf *out,
 			return LOGIN_CLOSE;
 		break;
 	}
-	msg_bad_header(in, e);
+	if (!login_refuse_header(in, e))
+		msg_bad_header(in, e);
 	return LOGIN_FAILED;
 }
 
@@ -446,8 +456,11 @@ login_feed(struct login *l, struct span in, size_t *used, struct buf *out,
 			    "client password pkt before startup packet");
 			return LOGIN_FAILED;
 		}
-		step = l->started ? auth_packet(l, in, &n, out, e) :
-				    first_packet(l, in, &n, out, e);
+		if (l->wants_header)
+			step = login_take_header(l, in, &n, e);
+		else
+			step = l->started ? auth_packet(l, in, &n, out, e) :
+					    first_packet(l, in, &n, out, e);
 		*used += n;
 		in.p += n;
 		in.n -= n;

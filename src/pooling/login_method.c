@@ -105,7 +105,7 @@ describe(const struct login *l, struct hba_client *c)
 		.physical = strcmp(r->replication, "physical") == 0,
 	};
 	if (!l->is_unix)
-		c->ip = ip_of(l->peer.ip, l->peer.family == AF_INET ? 4 : 16);
+		c->ip = addr_ip(&l->peer);
 }
 
 bool

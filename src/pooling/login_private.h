@@ -65,6 +65,7 @@ struct login {
 	bool is_unix;
 	bool late; /* it came after the shutdown had begun */
 	bool is_tls;
+	bool wants_header; /* of the PROXY protocol, before all else */
 	char *cert_name; /* of a verified client certificate, or NULL */
 	bool started;
 	bool counted; /* against max_client_conn */
@@ -80,6 +81,13 @@ struct login {
 /* Its line of [databases], or the "*" line; NULL if neither. */
 const struct database_conf *login_find_conf(const struct config *cfg,
     const char *name);
+
+/* login_proxy.c */
+/* While wants_header. */
+enum login_step login_take_header(struct login *l, struct span in,
+    size_t *used, struct err *e);
+/* Is it a header, where none may come? Then with what to say. */
+bool login_refuse_header(struct span in, struct err *e);
 
 /* login_method.c */
 /* False, with what the client is told, where a rule says so or none fits. */

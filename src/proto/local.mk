@@ -8,6 +8,7 @@ libpure_a_SOURCES += \
 	src/proto/settings.c include/proto/settings.h
 
 libpure_a_SOURCES += \
+	src/proto/proxy.c include/proto/proxy.h \
 	src/proto/base64.c include/proto/base64.h \
 	src/proto/digest.c include/proto/digest.h \
 	src/proto/scram.c include/proto/scram.h \

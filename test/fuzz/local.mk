@@ -13,7 +13,8 @@ fuzz_targets += \
 	test/fuzz/fuzz_userlist \
 	test/fuzz/fuzz_command \
 	test/fuzz/fuzz_hba \
-	test/fuzz/fuzz_ident
+	test/fuzz/fuzz_ident \
+	test/fuzz/fuzz_proxy
 
 test_fuzz_fuzz_startup_SOURCES = test/fuzz/fuzz_startup.c $(fuzz_replay)
 test_fuzz_fuzz_options_SOURCES = test/fuzz/fuzz_options.c $(fuzz_replay)
@@ -25,6 +26,7 @@ test_fuzz_fuzz_userlist_SOURCES = test/fuzz/fuzz_userlist.c $(fuzz_replay)
 test_fuzz_fuzz_command_SOURCES = test/fuzz/fuzz_command.c $(fuzz_replay)
 test_fuzz_fuzz_hba_SOURCES = test/fuzz/fuzz_hba.c $(fuzz_replay)
 test_fuzz_fuzz_ident_SOURCES = test/fuzz/fuzz_ident.c $(fuzz_replay)
+test_fuzz_fuzz_proxy_SOURCES = test/fuzz/fuzz_proxy.c $(fuzz_replay)
 
 check_PROGRAMS += $(fuzz_targets)
 TESTS += $(fuzz_targets)

@@ -25,6 +25,7 @@ system_tests = \
 	test/system/test_modes \
 	test/system/test_params \
 	test/system/test_peers \
+	test/system/test_proxy \
 	test/system/test_pgbench \
 	test/system/test_replication \
 	test/system/test_service \
@@ -79,6 +80,7 @@ test_system_test_params_LDADD = $(system_libs)
 test_system_test_peers_LDADD = $(system_libs)
 test_system_test_pgbench_LDADD = $(system_libs)
 test_system_test_service_LDADD = $(system_libs)
+test_system_test_proxy_LDADD = $(system_libs)
 test_system_test_show_LDADD = $(system_libs)
 test_system_test_replication_LDADD = $(system_libs)
 test_system_test_timeouts_LDADD = $(system_libs)
