@@ -12,7 +12,8 @@ libpure_a_SOURCES += \
 	src/proto/base64.c include/proto/base64.h \
 	src/proto/digest.c include/proto/digest.h \
 	src/proto/scram.c include/proto/scram.h \
-	src/proto/auth.c include/proto/auth.h
+	src/proto/auth.c include/proto/auth.h src/proto/auth_impl.h \
+	src/proto/auth_server.c src/proto/auth_client.c
 
 libpure_a_SOURCES += \
 	src/proto/sql_lex.c src/proto/sql_lex.h src/proto/sql_decode.c \

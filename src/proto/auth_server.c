@@ -1,0 +1,351 @@
+/* The client proves itself to us. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth_impl.h"
+#include "proto/reply.h"
+#include "proto/wire.h"
+
+/* Of any two strings, in a time that tells at most the length. */
+static bool
+same_secret(const char *a, const char *b)
+{
+	size_t n = strlen(a);
+
+	return n == strlen(b) && digest_same(a, b, n);
+}
+
+enum server_state { AT_START, WANTS_PASSWORD, WANTS_MECHANISM, WANTS_SASL,
+	WANTS_VERDICT, AT_END };
+
+struct auth_server {
+	enum auth_method method;
+	enum server_state state;
+	bool known;
+	bool doomed;
+	bool defer;
+	enum secret_kind kind;
+	char *user;
+	char *secret; /* never NULL */
+	char *password; /* AUTH_PLAIN: as the client gave it, once right */
+	uint8_t md5_salt[AUTH_MD5_SALT];
+	struct scram_verifier verifier;
+	bool derived; /* the verifier is of a plain secret */
+	struct scram_server *scram;
+	struct scram_keys keys;
+	bool has_keys;
+};
+
+static void
+choose_verifier(struct auth_server *s, const struct auth_server_args *a)
+{
+	static const uint8_t no_seed[32];
+	uint32_t iterations = a->scram_iterations != 0 ? a->scram_iterations :
+	    SCRAM_ITERATIONS;
+
+	switch (s->kind) {
+	case SECRET_SCRAM:
+		scram_verifier_parse(s->secret, &s->verifier);
+		return;
+	case SECRET_PLAIN:
+		s->derived = true;
+		if (a->verifier != NULL)
+			s->verifier = *a->verifier;
+		else
+			scram_verifier_make(s->secret, iterations,
+			    &s->verifier);
+		return;
+	case SECRET_NONE:
+	case SECRET_MD5:
+		s->doomed = true;
+		scram_verifier_mock(s->user, a->mock_seed != NULL ?
+		    a->mock_seed : no_seed, iterations, &s->verifier);
+		return;
+	}
+}
+
+struct auth_server *
+auth_server_new(const struct auth_server_args *a)
+{
+	struct auth_server *s = xcalloc(1, sizeof(*s));
+
+	s->method = a->method;
+	s->known = a->secret != NULL;
+	s->doomed = a->doomed;
+	s->defer = a->defer;
+	s->user = xstrdup(a->user);
+	s->secret = xstrdup(s->known ? a->secret : "");
+	s->kind = secret_kind(s->secret);
+	/* Our MD5 challenge cannot be checked against SCRAM's keys. */
+	if (s->method == AUTH_MD5 && s->kind == SECRET_SCRAM)
+		s->method = AUTH_SCRAM;
+	if (s->method == AUTH_SCRAM)
+		choose_verifier(s, a);
+	else if (s->kind == SECRET_SCRAM)
+		scram_verifier_parse(s->secret, &s->verifier);
+	return s;
+}
+
+void
+auth_server_free(struct auth_server *s)
+{
+	if (s == NULL)
+		return;
+	free(s->user);
+	wipe_free(s->secret);
+	wipe_free(s->password);
+	scram_server_free(s->scram);
+	wipe(s, sizeof(*s));
+	free(s);
+}
+
+static enum step
+server_begin(struct auth_server *s, struct buf *out, struct err *e)
+{
+	static const char mechanisms[] = SCRAM_MECHANISM "\0";
+
+	switch (s->method) {
+	case AUTH_TRUST:
+		if (s->known && !s->doomed)
+			return STEP_DONE;
+		err_set(e, "28000", "\"trust\" authentication failed");
+		return STEP_FAIL;
+	case AUTH_ANY:
+		if (!s->doomed)
+			return STEP_DONE;
+		err_set(e, "28000", "authentication failed");
+		return STEP_FAIL;
+	case AUTH_PLAIN:
+	case AUTH_PAM:
+	case AUTH_LDAP:
+		reply_auth(out, AUTH_CODE_CLEARTEXT, SPAN(NULL, 0));
+		s->state = WANTS_PASSWORD;
+		return STEP_MORE;
+	case AUTH_MD5:
+		random_bytes(s->md5_salt, sizeof(s->md5_salt));
+		reply_auth(out, AUTH_CODE_MD5,
+		    SPAN(s->md5_salt, sizeof(s->md5_salt)));
+		s->state = WANTS_PASSWORD;
+		return STEP_MORE;
+	case AUTH_SCRAM:
+		/* The list of one mechanism, and its end. */
+		reply_auth(out, AUTH_CODE_SASL,
+		    SPAN(mechanisms, sizeof(mechanisms)));
+		s->state = WANTS_MECHANISM;
+		return STEP_MORE;
+	}
+	return STEP_FAIL;
+}
+
+static bool
+plain_fits(const struct auth_server *s, const char *password)
+{
+	char text[36];
+
+	switch (s->kind) {
+	case SECRET_PLAIN:
+		return same_secret(password, s->secret);
+	case SECRET_MD5:
+		md5_secret(password, s->user, text);
+		return same_secret(text, s->secret);
+	case SECRET_SCRAM: {
+		struct scram_verifier v;
+
+		return scram_verifier_parse(s->secret, &v) &&
+		    scram_verifier_check(&v, password);
+	}
+	case SECRET_NONE:
+		return false;
+	}
+	return false;
+}
+
+static bool
+md5_fits(const struct auth_server *s, const char *response)
+{
+	char secret[36], text[36];
+
+	if (s->kind == SECRET_PLAIN)
+		md5_secret(s->secret, s->user, secret);
+	else if (s->kind == SECRET_MD5)
+		copy_str(secret, sizeof(secret), s->secret);
+	else
+		return false;
+	return secret[0] != '\0' && auth_md5_response(secret, s->md5_salt, text) &&
+	    same_secret(text, response);
+}
+
+static bool
+is_judged_elsewhere(const struct auth_server *s)
+{
+	return s->method == AUTH_PAM || s->method == AUTH_LDAP ||
+	    (s->method == AUTH_PLAIN && s->defer && s->kind == SECRET_SCRAM);
+}
+
+/* A password that does not fit is of no further use. */
+static enum step
+server_refuses(struct auth_server *s, struct err *e)
+{
+	const char *who = s->method == AUTH_PAM ? "PAM" :
+	    s->method == AUTH_LDAP ? "LDAP" : "password";
+
+	wipe_free(s->password);
+	s->password = NULL;
+	err_set(e, "28P01", "%s authentication failed", who);
+	return STEP_FAIL;
+}
+
+static enum step
+server_password(struct auth_server *s, struct span in, struct err *e)
+{
+	const char *password;
+	struct reader r;
+	bool fits;
+
+	reader_init(&r, in);
+	password = reader_cstr(&r);
+	if (!reader_done(&r)) {
+		err_set(e, "08P01", "password authentication failed");
+		err_detail(e, "malformed password message");
+		return STEP_FAIL;
+	}
+	if (password[0] == '\0') {
+		err_set(e, "28P01", "empty password returned by client");
+		return STEP_FAIL;
+	}
+	if (s->method != AUTH_MD5)
+		s->password = xstrdup(password);
+	if (is_judged_elsewhere(s)) {
+		s->state = WANTS_VERDICT;
+		return STEP_MORE;
+	}
+	fits = s->method == AUTH_PLAIN ? plain_fits(s, password) :
+	    md5_fits(s, password);
+	if (!fits || s->doomed)
+		return server_refuses(s, e);
+	return STEP_DONE;
+}
+
+const char *
+auth_server_asks(const struct auth_server *s)
+{
+	return s->state == WANTS_VERDICT ? s->password : NULL;
+}
+
+const struct scram_verifier *
+auth_server_judge(const struct auth_server *s)
+{
+	return &s->verifier;
+}
+
+enum step
+auth_server_verdict(struct auth_server *s, bool good, struct err *e)
+{
+	bool asked = s->state == WANTS_VERDICT;
+
+	s->state = AT_END;
+	return asked && good && !s->doomed ? STEP_DONE : server_refuses(s, e);
+}
+
+static enum step
+server_sasl(struct auth_server *s, struct span in, struct buf *out,
+    struct err *e)
+{
+	struct buf said = { 0 };
+	enum step step;
+
+	step = scram_server_step(s->scram, in, &said, &s->keys, e);
+	if (step != STEP_FAIL)
+		reply_auth(out, step == STEP_DONE ? AUTH_CODE_SASL_FINAL :
+		    AUTH_CODE_SASL_CONTINUE, buf_span(&said));
+	/* Only keys that the server knows by the same verifier are of use. */
+	s->has_keys = step == STEP_DONE && s->kind == SECRET_SCRAM;
+	s->state = step == STEP_MORE ? WANTS_SASL : AT_END;
+	buf_free(&said);
+	return step;
+}
+
+/* SASLInitialResponse: mechanism, and mostly client-first with it. */
+static enum step
+server_mechanism(struct auth_server *s, struct span in, struct buf *out,
+    struct err *e)
+{
+	const char *mechanism;
+	struct span first;
+	struct reader r;
+	int32_t n;
+
+	reader_init(&r, in);
+	mechanism = reader_cstr(&r);
+	n = reader_i32(&r);
+	first = reader_bytes(&r, n > 0 ? (size_t)n : 0);
+	if (!reader_done(&r) || n < -1) {
+		err_set(e, "08P01", "SASL authentication failed");
+		err_detail(e, "malformed SASLInitialResponse message");
+		return STEP_FAIL;
+	}
+	if (strcmp(mechanism, SCRAM_MECHANISM) != 0) {
+		err_set(e, "08P01", "client selected an invalid SASL "
+		    "authentication mechanism");
+		return STEP_FAIL;
+	}
+	s->scram = scram_server_new(&s->verifier, s->doomed);
+	if (n >= 0)
+		return server_sasl(s, first, out, e);
+	/* Without a first response: an empty challenge asks for it. */
+	reply_auth(out, AUTH_CODE_SASL_CONTINUE, SPAN(NULL, 0));
+	s->state = WANTS_SASL;
+	return STEP_MORE;
+}
+
+enum step
+auth_server_step(struct auth_server *s, const struct span *in,
+    struct buf *out, struct err *e)
+{
+	enum server_state state = s->state;
+
+	s->state = AT_END; /* unless the step says else */
+	if ((in == NULL) != (state == AT_START))
+		state = AT_END;
+	switch (state) {
+	case AT_START:
+		return server_begin(s, out, e);
+	case WANTS_PASSWORD:
+		return server_password(s, *in, e);
+	case WANTS_MECHANISM:
+		return server_mechanism(s, *in, out, e);
+	case WANTS_SASL:
+		return server_sasl(s, *in, out, e);
+	case WANTS_VERDICT:
+	case AT_END:
+		break;
+	}
+	err_set(e, "08P01", "unexpected authentication message");
+	return STEP_FAIL;
+}
+
+enum auth_method
+auth_server_method(const struct auth_server *s)
+{
+	return s->method;
+}
+
+bool
+auth_server_keys(const struct auth_server *s, struct scram_keys *k)
+{
+	if (s->has_keys)
+		*k = s->keys;
+	return s->has_keys;
+}
+
+const char *
+auth_server_password(const struct auth_server *s)
+{
+	return s->password;
+}
+
+const struct scram_verifier *
+auth_server_verifier(const struct auth_server *s)
+{
+	return s->derived && s->verifier.iterations > 0 ? &s->verifier : NULL;
+}
