@@ -96,6 +96,14 @@ bool msg_parse(struct span body, const char **name, const char **text,
 /* Bind's and Execute's leading strings (the rest of Bind is not looked at). */
 bool msg_bind(struct span body, const char **portal, const char **statement);
 bool msg_execute(struct span body, const char **portal);
+/* CommandComplete of DEALLOCATE ALL or DISCARD ALL. */
+bool msg_is_deallocate_all(struct span body);
+static inline bool
+msg_deallocates_all(struct span body)
+{
+	return UNLIKELY(body.n > 0 && body.p[0] == 'D') &&
+	    msg_is_deallocate_all(body);
+}
 /* Describe and Close: 'S' or 'P', and the name. */
 bool msg_target(struct span body, uint8_t *kind, const char **name);
 

@@ -39,6 +39,19 @@
  * - The first ReadyForQuery of all, at the end of the login, answers nothing;
  *   it may be fed in to set the status.
  *
+ * What the pooler does for prepared statements (see stmt.h):
+ * - A fake is a message of the client that was not sent on; its answer is made
+ *   up when everything before it has been answered. The owner asks
+ *   pipeline_take_fake() between two messages whenever `news` is set. One that
+ *   an error skips goes as the server would skip it.
+ * - A refused one was replaced by something that certainly fails, so that the
+ *   transaction takes the same course as if the server had refused it; its
+ *   ErrorResponse is PIPE_REPLACE.
+ * - Of the tracked ones, of fakes and refused ones the queue counts how many
+ *   of the oldest have been lost (failed or were skipped), then how many were
+ *   carried out: `lost` and `done`, which the owner sets back to 0. They go
+ *   in the order in which they came.
+ *
  * An entry is the client's (its answer is forwarded) or our own (swallowed:
  * a SET that replays parameters, a reset or check query, ROLLBACK). When an
  * own message inside a client's batch fails (a Parse put in front of its
@@ -62,6 +75,7 @@
 enum pipe_verdict {
 	PIPE_FORWARD, /* belongs to the client */
 	PIPE_SWALLOW, /* answers something of our own */
+	PIPE_REPLACE, /* the error of what was refused: ours comes instead */
 	PIPE_BAD, /* nobody is owed this: close the server */
 };
 
@@ -70,7 +84,7 @@ struct pipeline {
 	uint32_t cap;
 	uint32_t head;
 	uint32_t count;
-	uint32_t owed; /* entries that are not marks */
+	uint32_t owed; /* entries that the server answers */
 	uint8_t status; /* of the last ReadyForQuery: I T E; 0 = none yet */
 	bool failed; /* the server skips to the next Sync */
 	bool copy_in; /* the server is in COPY IN or BOTH */
@@ -81,6 +95,15 @@ struct pipeline {
 	uint32_t doubt; /* about so many ReadyForQuery more */
 	bool own_error; /* an ErrorResponse answered an own entry since
 			 * pipeline_own_sent() */
+	bool abandoned; /* nobody waits for the fakes */
+	/* For the owner, who resets them. */
+	bool news; /* something below is set, or a fake may be due */
+	bool unnamed_lost; /* a Parse of the unnamed statement failed or was
+			    * skipped: the client's */
+	bool unnamed_own_lost; /* ... or our own */
+	bool unsure; /* a tracked one went without being told of */
+	uint32_t lost;
+	uint32_t done;
 	uint8_t inline_ring[PIPELINE_INLINE];
 };
 
@@ -93,6 +116,22 @@ void pipeline_fini(struct pipeline *p);
 bool pipeline_sent(struct pipeline *p, uint8_t type);
 /* A message of our own; its whole answer will be swallowed. */
 bool pipeline_own_sent(struct pipeline *p, uint8_t type);
+
+/* A Parse or Close that is tracked; own: its answer is swallowed. */
+bool pipeline_tracked_sent(struct pipeline *p, uint8_t type, bool own);
+/* A Parse of the unnamed statement. */
+bool pipeline_unnamed_sent(struct pipeline *p, bool own);
+/* Whether another one is still under way. */
+bool pipeline_has_unnamed(const struct pipeline *p);
+/* The client's Parse or Close, which is not sent on. */
+bool pipeline_fake_sent(struct pipeline *p, uint8_t type);
+/* In place of a message of the client one of this type ('Q' or 'P') was sent
+ * that fails. */
+bool pipeline_refused_sent(struct pipeline *p, uint8_t type);
+/* The type of the answer to a fake whose turn it is, taken off; else 0. */
+uint8_t pipeline_take_fake(struct pipeline *p);
+/* The client has gone: fakes go without an answer. */
+void pipeline_abandon(struct pipeline *p);
 
 /* A backend message came. For 'Z' status is its byte, else 0. */
 enum pipe_verdict pipeline_got(struct pipeline *p, uint8_t type,

@@ -5,7 +5,8 @@ pooler_core_sources += \
 	include/io/keep.h src/io/keep.c \
 	include/io/loop.h src/io/loop.c \
 	include/io/offload.h src/io/offload.c \
-	include/io/stream.h src/io/stream.c
+	include/io/stream.h src/io/stream.c \
+	include/io/gather.h src/io/gather.c
 
 pooler_core_sources += \
 	include/io/dns.h src/io/dns.c \

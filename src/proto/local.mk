@@ -4,6 +4,8 @@ libpure_a_SOURCES += \
 	src/proto/msg.c include/proto/msg.h \
 	src/proto/reply.c include/proto/reply.h \
 	src/proto/pipeline.c include/proto/pipeline.h \
+	src/proto/stmt.c include/proto/stmt.h src/proto/stmt_private.h \
+	src/proto/stmt_client.c src/proto/stmt_server.c \
 	src/proto/param.c include/proto/param.h \
 	src/proto/settings.c include/proto/settings.h
 

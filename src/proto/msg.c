@@ -277,6 +277,13 @@ msg_execute(struct span body, const char **portal)
 }
 
 bool
+msg_is_deallocate_all(struct span body)
+{
+	return span_eq(body, SPAN("DEALLOCATE ALL", 15)) ||
+	    span_eq(body, SPAN("DISCARD ALL", 12));
+}
+
+bool
 msg_target(struct span body, uint8_t *kind, const char **name)
 {
 	struct reader r;

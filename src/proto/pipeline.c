@@ -14,16 +14,24 @@ enum kind {
 	CLOSE,
 	SYNC,
 	MARK, /* CopyDone or CopyFail: owes nothing itself */
+	FAKE_PARSE, /* not sent: no answer of the server fits these */
+	FAKE_CLOSE,
 };
 
 _Static_assert(QUERY == 0, "pipeline_passes() counts on it");
 
 #define OWN 0x80
+#define TRACKED 0x40
+#define REFUSED 0x20
+#define UNNAMED 0x10
 #define KIND 0x0f
 #define BIT(kind) (1u << (kind))
 
 #define EXTENDED (BIT(PARSE) | BIT(BIND) | BIT(DESCRIBE) | BIT(EXECUTE) | \
 	BIT(CLOSE))
+/* Kinds that the server knows nothing of, and so owes nothing for. */
+#define NOT_SENT (BIT(MARK) | BIT(FAKE_PARSE) | BIT(FAKE_CLOSE))
+#define FAKES (BIT(FAKE_PARSE) | BIT(FAKE_CLOSE))
 /* Kinds that a ReadyForQuery answers. */
 #define OWES_READY (BIT(QUERY) | BIT(FUNCTION) | BIT(SYNC))
 
@@ -162,32 +170,83 @@ push(struct pipeline *p, uint8_t e)
 		return false;
 	*slot(p, p->count) = e;
 	p->count++;
-	p->owed += (e & KIND) != MARK;
+	p->owed += (kind_bit(e) & NOT_SENT) == 0;
 	return true;
 }
 
-/* Takes the n oldest off, and the marks that then stand first: they ended the
- * stream of an entry that has gone. */
-static void
-drop(struct pipeline *p, uint32_t n)
+/* Takes the oldest off, in whatever way it ended. */
+static inline void
+shift(struct pipeline *p)
 {
-	while (p->count > 0 && (n > 0 || (entry(p, 0) & KIND) == MARK)) {
-		p->owed -= (entry(p, 0) & KIND) != MARK;
-		p->head = p->head + 1 < p->cap ? p->head + 1 : 0;
-		p->count--;
-		n -= n > 0;
+	p->owed -= (kind_bit(entry(p, 0)) & NOT_SENT) == 0;
+	p->head = p->head + 1 < p->cap ? p->head + 1 : 0;
+	p->count--;
+}
+
+/* The oldest ended without having been carried out. */
+static inline void
+lose(struct pipeline *p)
+{
+	uint8_t e = entry(p, 0);
+
+	if (UNLIKELY((e & (TRACKED | UNNAMED)) != 0)) {
+		p->lost += (e & TRACKED) != 0;
+		if ((e & UNNAMED) != 0 && (e & OWN) != 0)
+			p->unnamed_own_lost = true;
+		else if ((e & UNNAMED) != 0)
+			p->unnamed_lost = true;
+		p->news = true;
 	}
-	if (p->count > 0)
-		return;
+	shift(p);
+}
+
+/* Some of the oldest have gone. The marks that then stand first ended the
+ * stream of an entry that has gone; fakes there are due. */
+static void
+tidy(struct pipeline *p)
+{
+	while (p->count > 0) {
+		uint32_t bit = kind_bit(entry(p, 0));
+
+		if (LIKELY((bit & NOT_SENT) == 0))
+			return;
+		if ((bit & FAKES) != 0 && !p->abandoned) {
+			p->news = true;
+			return;
+		}
+		lose(p);
+	}
 	/* Every answer that could come has come. */
 	p->in_doubt = false;
 	p->doubt = 0;
 	p->head = 0;
+	p->abandoned = false;
 	if (UNLIKELY(p->ring != NULL)) {
 		free(p->ring);
 		p->ring = NULL;
 		p->cap = PIPELINE_INLINE;
 	}
+}
+
+/* Takes the n oldest off: what is tracked among them is lost. */
+static void
+drop(struct pipeline *p, uint32_t n)
+{
+	while (n-- > 0)
+		lose(p);
+	tidy(p);
+}
+
+/* Takes the oldest off, which was carried out. */
+static inline void
+complete(struct pipeline *p)
+{
+	if (UNLIKELY((entry(p, 0) & TRACKED) != 0)) {
+		p->done++;
+		p->news = true;
+	}
+	shift(p);
+	tidy(p);
 }
 
 /* Index of the first entry of these kinds, or count. */
@@ -217,6 +276,8 @@ find_stream_end(const struct pipeline *p, uint32_t *syncs)
 
 		if (kind == MARK)
 			return i;
+		if ((BIT(kind) & FAKES) != 0)
+			continue;
 		if (kind != SYNC)
 			break;
 		++*syncs;
@@ -260,6 +321,73 @@ pipeline_own_sent(struct pipeline *p, uint8_t type)
 	return push(p, (f & KIND) | OWN);
 }
 
+bool
+pipeline_tracked_sent(struct pipeline *p, uint8_t type, bool own)
+{
+	if (!p->copy_in)
+		p->copy_stream = false;
+	return push(p, (frontend[type] & KIND) | TRACKED | (own ? OWN : 0));
+}
+
+bool
+pipeline_unnamed_sent(struct pipeline *p, bool own)
+{
+	if (!p->copy_in)
+		p->copy_stream = false;
+	return push(p, PARSE | UNNAMED | (own ? OWN : 0));
+}
+
+bool
+pipeline_has_unnamed(const struct pipeline *p)
+{
+	uint32_t i;
+
+	for (i = 0; i < p->count; i++)
+		if ((entry(p, i) & UNNAMED) != 0)
+			return true;
+	return false;
+}
+
+bool
+pipeline_refused_sent(struct pipeline *p, uint8_t type)
+{
+	if (!p->copy_in)
+		p->copy_stream = false;
+	return push(p, (frontend[type] & KIND) | TRACKED | REFUSED);
+}
+
+bool
+pipeline_fake_sent(struct pipeline *p, uint8_t type)
+{
+	if (!push(p, (type == 'P' ? FAKE_PARSE : FAKE_CLOSE) | TRACKED))
+		return false;
+	p->news = p->news || p->count == 1;
+	return true;
+}
+
+uint8_t
+pipeline_take_fake(struct pipeline *p)
+{
+	uint32_t kind;
+
+	if (p->count == 0 || p->failed)
+		return 0;
+	kind = entry(p, 0) & KIND;
+	if ((BIT(kind) & FAKES) == 0)
+		return 0;
+	complete(p);
+	return kind == FAKE_PARSE ? '1' : '3';
+}
+
+void
+pipeline_abandon(struct pipeline *p)
+{
+	if (p->count == 0)
+		return;
+	p->abandoned = true;
+	tidy(p);
+}
+
 /* What comes. */
 
 static inline enum pipe_verdict
@@ -283,6 +411,8 @@ realign(struct pipeline *p, uint32_t kinds)
 		return false;
 	for (i = 0; i < to && p->doubt > 0; i++)
 		p->doubt -= (kind_bit(entry(p, i)) & OWES_READY) != 0;
+	for (i = 0; i < to; i++)
+		p->unsure = p->unsure || (entry(p, i) & TRACKED) != 0;
 	drop(p, to);
 	return true;
 }
@@ -305,10 +435,13 @@ got_answer(struct pipeline *p, uint32_t kinds, uint32_t takes)
 	if (UNLIKELY(!fits(p, kinds)))
 		return PIPE_BAD;
 	head = entry(p, 0);
+	/* What cannot succeed has. */
+	if (UNLIKELY((head & REFUSED) != 0))
+		return PIPE_BAD;
 	if ((kind_bit(head) & takes) != 0) {
 		/* Only what belongs to a batch is taken off by its answer. */
 		p->open = true;
-		drop(p, 1);
+		complete(p);
 	}
 	return verdict_of(head);
 }
@@ -317,17 +450,18 @@ got_answer(struct pipeline *p, uint32_t kinds, uint32_t takes)
 static void
 end_copy(struct pipeline *p)
 {
-	uint32_t syncs;
+	uint32_t syncs, i;
 	uint32_t end = find_stream_end(p, &syncs);
+	uint8_t head = entry(p, 0);
 
 	p->copy_in = false;
 	/* A walsender that shuts down completes without the client's end. */
 	if (end == 0)
 		return;
-	*slot(p, end) = entry(p, 0);
-	p->head = (p->head + end) % p->cap;
-	p->count -= end;
-	p->owed -= syncs;
+	for (i = 0; i < end; i++)
+		lose(p);
+	*slot(p, 0) = head;
+	p->owed++;
 }
 
 static enum pipe_verdict
@@ -372,9 +506,12 @@ got_error(struct pipeline *p)
 	if ((head & OWN) != 0)
 		p->own_error = true;
 	if ((kind_bit(head) & EXTENDED) == 0)
-		return verdict_of(head);
+		return (head & REFUSED) != 0 ? PIPE_REPLACE :
+		    verdict_of(head);
 	/* In doubt this may be another's error; see ready_entry(). */
 	p->failed = !p->in_doubt;
+	if ((head & REFUSED) != 0)
+		return PIPE_REPLACE;
 	/* The batch is whose Sync ends it. */
 	sync = find(p, BIT(SYNC));
 	return sync < p->count ? verdict_of(entry(p, sync)) : PIPE_FORWARD;
@@ -488,7 +625,7 @@ pipeline_wants_sync(const struct pipeline *p)
 	for (i = p->count; i > 0; i--) {
 		uint32_t bit = kind_bit(entry(p, i - 1));
 
-		if ((bit & BIT(MARK)) == 0)
+		if ((bit & NOT_SENT) == 0)
 			return (bit & EXTENDED) != 0;
 	}
 	return p->open;

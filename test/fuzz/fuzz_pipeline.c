@@ -1,6 +1,7 @@
 /*
  * Messages in both directions in any order: a byte below 128 is sent by the
- * client, or by us behind a 0; one above comes from the server.
+ * client, or by us behind a 0, or in one of the ways of prepared statements
+ * behind a 1 to 6; one above comes from the server.
  */
 #include <assert.h>
 #include <string.h>
@@ -23,13 +24,57 @@ check(const struct pipeline *p)
 		    !pipeline_is_doubtful(p) && !pipeline_own_turn(p));
 }
 
+static uint32_t tracked;
+
+static void
+statement(struct pipeline *p, uint8_t how, uint8_t what)
+{
+	uint8_t type = what & 1 ? 'P' : 'C';
+
+	switch (how) {
+	case 1:
+		tracked += pipeline_tracked_sent(p, type, what & 2);
+		break;
+	case 2:
+		tracked += pipeline_fake_sent(p, type);
+		break;
+	case 3:
+		tracked += pipeline_refused_sent(p, what & 1 ? 'P' : 'Q');
+		break;
+	case 4:
+		pipeline_unnamed_sent(p, what & 1);
+		break;
+	case 5:
+		pipeline_abandon(p);
+		break;
+	case 6:
+		pipeline_take_fake(p);
+		break;
+	}
+}
+
+/* All that is tracked ends, and none ends twice. */
+static void
+take_news(struct pipeline *p, uint32_t *ended)
+{
+	while (pipeline_take_fake(p) != 0)
+		;
+	*ended += p->lost + p->done;
+	p->lost = p->done = 0;
+	assert(*ended <= tracked);
+	if (p->count == 0)
+		assert(*ended == tracked);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static const uint8_t status[] = { 'I', 'T', 'E', 'I' };
 	struct pipeline p;
+	uint32_t ops = 0;
 	size_t i;
 
+	tracked = 0;
 	pipeline_init(&p);
 	for (i = 0; i < n; i++) {
 		uint8_t c = data[i] & 0x7f;
@@ -39,8 +84,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 				break;
 		} else if (c == 0 && i + 1 < n) {
 			pipeline_own_sent(&p, data[++i] & 0x7f);
-		} else
+		} else if (c <= 6 && i + 1 < n)
+			statement(&p, c, data[++i]);
+		else
 			pipeline_sent(&p, c);
+		take_news(&p, &ops);
 		check(&p);
 	}
 	pipeline_fini(&p);

@@ -9,6 +9,11 @@
  *   +x    the client's message x is sent          =x  one of our own
  *   -x    x comes and is forwarded                ~x  ... is swallowed
  *   !x    x comes and fits nothing
+ *   @x    the client's x is not sent on: a fake   >x  its answer is due
+ *   %x    in place of something refused x is sent <x  its error comes
+ *   #x    a tracked one of our own                ^x  one of the client
+ *   .     no fake is due
+ *   done2 lost1  so many more have come to this end
  *   -ZI   ReadyForQuery with a status, like all of the three
  *   idle  settled  busy  doubtful  own             what must be true now
  */
@@ -29,6 +34,27 @@ run_word(struct pipeline *p, const char *w)
 		return pipeline_got(p, type, status) == PIPE_SWALLOW;
 	case '!':
 		return pipeline_got(p, type, status) == PIPE_BAD;
+	case '<':
+		return pipeline_got(p, type, status) == PIPE_REPLACE;
+	case '@':
+		return pipeline_fake_sent(p, type);
+	case '>':
+		return p->news && pipeline_take_fake(p) == type;
+	case '%':
+		return pipeline_refused_sent(p, type);
+	case '#':
+		return pipeline_tracked_sent(p, type, true);
+	case '^':
+		return pipeline_tracked_sent(p, type, false);
+	case '.':
+		return pipeline_take_fake(p) == 0;
+	}
+	if (strncmp(w, "done", 4) == 0 || strncmp(w, "lost", 4) == 0) {
+		uint32_t *n = w[0] == 'd' ? &p->done : &p->lost;
+		bool ok = *n == (uint32_t)atoi(w + 4);
+
+		*n = 0;
+		return ok;
 	}
 	if (strcmp(w, "idle") == 0)
 		return pipeline_is_idle(p) && !pipeline_is_doubtful(p);
@@ -156,6 +182,29 @@ static const char *const scripts[] = {
 	"=P +B +E +S -E -ZI idle",
 	"=P =S ~E ~ZI idle",
 	"+P +B +E +S =C -1 -2 -C -ZI ~3 busy",
+	/* fakes, in their turn */
+	"@P busy >1 idle done1",
+	"@P @C >1 >3 . idle done2",
+	"+Q @P . -C . -ZI >1 idle done1",
+	"@P +S >1 -ZI idle done1",
+	"+B @C +E @P +S . -2 >3 . -C >1 -ZI idle done2",
+	"^P @C ^P +S -1 >3 -1 -ZI idle done3",
+	"+P @P +c @C +S -1 >1 >3 -ZI idle done2",
+	/* ... or skipped */
+	"+B @P ^P +S -E . lost0 -ZI idle lost2",
+	"+B @P +S @C +S -E . -ZI lost1 >3 -ZI idle done1",
+	"^P @C +S -E . -ZI idle lost2 done0",
+	"#C ^P +B +S ~3 -E -ZI idle done1 lost1",
+	"#P +B +E +S -E -ZI idle lost1",
+	"#P +B +E +S ~1 -2 -C -ZI idle done1",
+	/* what is refused */
+	"%Q <E -ZI idle lost1",
+	"%P +S <E -ZI idle lost1",
+	"%P +B +E +S <E busy -ZI idle lost1",
+	"+B %P @P +S -E . -ZI idle lost2",
+	"+B %P @P +S -2 <E . -ZI idle lost2",
+	/* in COPY, which does not see what is not sent */
+	"+E +S @C +d +c +S -G -C -ZI idle lost1",
 	/* a farewell */
 	"-E busy",
 	"+Q -C -ZT settled -E busy",
@@ -180,6 +229,7 @@ static const char *const bad_scripts[] = {
 	"+B +S -2 !T", "+D +S -T !T", "+E +S !T", "+F !T", "+F !C",
 	"+S !C", "+S !1", "+P +D +E +S !G", "+F !G", "+S !W",
 	"+P +H -E !ZI", "+P +S -E !1", "+P +B +S -E !2",
+	"%Q !C", "%Q !T", "%P !1", "@P !1", "+Q @P -C -ZI !1",
 	"+Q -G !G", "+Q -G !ZI", "+Q -G +d +c -C -ZI !C",
 	"=Q !1", "=Q ~C ~ZI !ZI",
 	/* the doubt lets one Sync go unanswered and no more */

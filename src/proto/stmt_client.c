@@ -1,0 +1,237 @@
+/* The names that a client has given. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "stmt_private.h"
+
+/* A copy larger than this goes when a much smaller one comes. */
+#define UNNAMED_SPARE 4096
+
+struct stmt_client {
+	struct map *names;
+	size_t count; /* that are certain */
+	size_t bytes;
+	struct stmt_unnamed unnamed;
+};
+
+struct stmt_client *
+stmt_client_new(void)
+{
+	return xcalloc(1, sizeof(struct stmt_client));
+}
+
+static bool
+free_name(void *arg, struct span key, void *value)
+{
+	struct stmt_name *n = value;
+
+	(void)arg;
+	(void)key;
+	stmt_unref(n->stmt);
+	free(n);
+	return true;
+}
+
+void
+stmt_client_free(struct stmt_client *c)
+{
+	if (c == NULL)
+		return;
+	if (c->names != NULL)
+		map_each(c->names, free_name, NULL);
+	map_free(c->names);
+	free(c->unnamed.tail);
+	free(c);
+}
+
+enum stmt_state
+stmt_client_get(const struct stmt_client *c, struct span name, uint32_t batch,
+    struct stmt **s)
+{
+	const struct stmt_name *n;
+
+	*s = NULL;
+	if (c == NULL || c->names == NULL)
+		return STMT_NO;
+	n = map_get(c->names, name);
+	if (n == NULL)
+		return STMT_NO;
+	if (UNLIKELY(n->newest != NULL)) {
+		if (n->newest->batch != batch)
+			return STMT_WAIT;
+		*s = n->newest->to;
+	} else {
+		*s = n->stmt;
+	}
+	return *s != NULL ? STMT_YES : STMT_NO;
+}
+
+size_t
+stmt_client_count(const struct stmt_client *c)
+{
+	return c != NULL ? c->count : 0;
+}
+
+static size_t
+cost(size_t name_n, size_t tail_n)
+{
+	return STMT_CLIENT_EACH + 2 * name_n + tail_n;
+}
+
+bool
+stmt_client_has_room(const struct stmt_client *c, struct span name,
+    size_t tail_n)
+{
+	size_t more = cost(name.n, tail_n);
+
+	return c->bytes < STMT_CLIENT_MAX &&
+	    more <= STMT_CLIENT_MAX - c->bytes;
+}
+
+struct stmt_name *
+stmt_name_need(struct stmt_client *c, struct span name)
+{
+	struct stmt_name *n;
+
+	if (c->names == NULL)
+		c->names = map_new();
+	n = map_get(c->names, name);
+	if (n != NULL)
+		return n;
+	n = xcalloc(1, sizeof(*n) + name.n);
+	n->n = (uint32_t)name.n;
+	memcpy(n->text, name.p, name.n);
+	map_put(c->names, name, n);
+	return n;
+}
+
+/* What the name means from now on, with the caller's reference. */
+static void
+set_name(struct stmt_client *c, struct stmt_name *n, struct stmt *s)
+{
+	if (n->stmt != NULL) {
+		c->count--;
+		c->bytes -= cost(n->n, n->stmt->tail_n);
+		stmt_unref(n->stmt);
+	}
+	n->stmt = s;
+	if (s != NULL) {
+		c->count++;
+		c->bytes += cost(n->n, s->tail_n);
+	}
+}
+
+static void
+drop_if_unused(struct stmt_client *c, struct stmt_name *n)
+{
+	if (n->stmt != NULL || n->newest != NULL)
+		return;
+	map_del(c->names, SPAN(n->text, n->n));
+	free(n);
+	if (map_count(c->names) > 0)
+		return;
+	map_free(c->names);
+	c->names = NULL;
+}
+
+void
+stmt_name_ended(struct stmt_client *c, struct stmt_name *name,
+    struct stmt_op *op, bool done)
+{
+	if (done)
+		set_name(c, name, op->to != NULL ? stmt_ref(op->to) : NULL);
+	if (name->newest == op)
+		name->newest = NULL;
+	drop_if_unused(c, name);
+}
+
+void
+stmt_client_replace(struct stmt_client *c, struct span name, struct stmt *s)
+{
+	struct stmt_name *n = stmt_name_need(c, name);
+
+	if (n->newest != NULL && n->newest->to != NULL) {
+		stmt_unref(n->newest->to);
+		n->newest->to = stmt_ref(s);
+	} else if (n->stmt != NULL) {
+		set_name(c, n, stmt_ref(s));
+	}
+}
+
+static bool
+clear_name(void *arg, struct span key, void *value)
+{
+	struct stmt_client *c = arg;
+	struct stmt_name *n = value;
+
+	set_name(c, n, NULL);
+	if (n->newest != NULL)
+		return true;
+	map_del(c->names, key);
+	free(n);
+	return true;
+}
+
+void
+stmt_client_clear(struct stmt_client *c)
+{
+	if (c == NULL || c->names == NULL)
+		return;
+	map_each(c->names, clear_name, c);
+	if (map_count(c->names) > 0)
+		return;
+	map_free(c->names);
+	c->names = NULL;
+}
+
+/* ---- the unnamed one ---- */
+
+struct stmt_unnamed *
+stmt_client_unnamed(struct stmt_client *c)
+{
+	return &c->unnamed;
+}
+
+void
+stmt_unnamed_set(struct stmt_unnamed *u, uint64_t id, struct span tail)
+{
+	uint32_t cap = u->cap;
+
+	u->id = id;
+	u->kept = true;
+	if (UNLIKELY(tail.n > cap ||
+		(cap > UNNAMED_SPARE && tail.n < cap / 4))) {
+		free(u->tail);
+		for (cap = 64; cap < tail.n; cap *= 2)
+			;
+		u->tail = try_malloc(cap);
+		u->cap = u->tail != NULL ? cap : 0;
+		if (u->tail == NULL) {
+			u->kept = false;
+			return;
+		}
+	}
+	memcpy(u->tail, tail.p, tail.n);
+	u->n = (uint32_t)tail.n;
+}
+
+void
+stmt_unnamed_set_passing(struct stmt_unnamed *u, uint64_t id)
+{
+	stmt_unnamed_clear(u);
+	u->id = id;
+}
+
+void
+stmt_unnamed_clear(struct stmt_unnamed *u)
+{
+	u->id = 0;
+	u->kept = false;
+	u->n = 0;
+	if (u->cap > UNNAMED_SPARE) {
+		free(u->tail);
+		u->tail = NULL;
+		u->cap = 0;
+	}
+}

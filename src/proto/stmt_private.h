@@ -1,0 +1,38 @@
+/*
+ * What the files of the stmt module share: stmt.c (statements, their table),
+ * stmt_client.c (a client's names), stmt_server.c (a server's statements, and
+ * the operations under way).
+ */
+#ifndef STMT_PRIVATE_H
+#define STMT_PRIVATE_H
+
+#include "proto/stmt.h"
+
+/* One operation under way. */
+struct stmt_op {
+	STAILQ_ENTRY(stmt_op) next;
+	struct stmt_client *client; /* of name; NULL: it means no name */
+	struct stmt_name *name;
+	struct stmt *to; /* what the name will mean; NULL: nothing */
+	struct stmt_slot *slot; /* of the server; NULL: nothing is sent */
+	bool present; /* whether the server will have it */
+	uint32_t batch;
+	struct err *err; /* refused */
+};
+
+/* A name of a client: what it means for certain, and by the newest operation
+ * under way. It exists while either does. */
+struct stmt_name {
+	struct stmt *stmt;
+	struct stmt_op *newest;
+	uint32_t n;
+	uint8_t text[];
+};
+
+/* The name's record, made if there is none. */
+struct stmt_name *stmt_name_need(struct stmt_client *c, struct span name);
+/* An operation of this name has ended. */
+void stmt_name_ended(struct stmt_client *c, struct stmt_name *name,
+    struct stmt_op *op, bool done);
+
+#endif
