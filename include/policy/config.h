@@ -158,6 +158,7 @@ struct config {
 	int server_login_parallel;
 	int64_t handover_slack_us;
 	int max_prepared_statements;
+	int max_inspected_statement;
 	const char *server_reset_query; /* "" = none */
 	bool server_reset_query_always;
 	bool server_fast_close;

@@ -78,6 +78,7 @@ struct client {
 	struct param_set *params;
 	struct settings *settings; /* what it has set; NULL = nothing */
 	uint64_t settings_key; /* greeting: of those that are tried */
+	struct stmt_client *stmts; /* NULL until used */
 	struct relay *relay;
 	struct login *login;
 	struct keep held;

@@ -39,6 +39,7 @@
 #include "pooling/quota.h"
 #include "pooling/server.h"
 #include "pooling/stats.h"
+#include "proto/stmt.h"
 
 struct hub;
 struct pool;
@@ -112,6 +113,8 @@ struct pool_settings {
 	usec_t idle_transaction_timeout_us;
 	usec_t transaction_timeout_us;
 	usec_t write_timeout_us;
+	int max_prepared; /* statements of one server; 0 = not tracked */
+	uint32_t max_inspected;
 	bool gone_cancel;
 	usec_t gone_grace_us;
 };
@@ -177,6 +180,7 @@ struct pool {
 	struct quota_member by_db;
 	struct quota_member by_user;
 	struct pool_down down;
+	struct stmt_table *stmts; /* NULL until used */
 	struct counters stats;
 	struct counters stats_old; /* at the last but one period's end */
 	struct counters stats_mid; /* at the last period's end */
@@ -225,6 +229,8 @@ void pool_drain(struct server *s, bool now, bool may_commit);
 void pool_discard(struct server *s, const char *reason);
 /* Adds what a relay has counted so far. */
 void pool_count(struct pool *p, struct counters *c);
+/* Where its clients' prepared statements are shared. */
+struct stmt_table *pool_statements(struct pool *p);
 /* The pool's welcome, with a reference, or NULL. */
 struct welcome *pool_welcome(struct pool *p);
 

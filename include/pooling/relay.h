@@ -29,6 +29,7 @@
 #include "io/stream.h"
 #include "pooling/pool.h"
 #include "pooling/server.h"
+#include "proto/wire.h"
 
 struct relay;
 struct relay_pool;
@@ -37,12 +38,21 @@ struct relay_pool;
 
 /* Bytes of a Query or Parse that are looked at: enough for its first word. */
 #define RELAY_PEEK 64
-/* Whether n bytes of a message that is not whole are too few to begin with:
- * it is not sent on yet, so it needs no server either. */
+/* Whether the n bytes at p of a message that is not whole are too few to begin
+ * with: it is not sent on yet, so it needs no server either. tracked: see
+ * relay_tracks(). */
+bool relay_wants_more(const struct pool_settings *set, bool tracked,
+    const struct frame_info *f, const uint8_t *p, size_t n);
+/* Whether more than n bytes of what begins at p are wanted. */
+bool relay_lacks(const struct pool_settings *set, bool tracked,
+    const uint8_t *p, size_t n);
+/* Whether prepared statements are followed. One that has some when the setting
+ * changes keeps them. */
 static inline bool
-relay_wants_more(uint8_t type, size_t n)
+relay_tracks(const struct pool_settings *set, const struct stmt_client *c)
 {
-	return n < RELAY_PEEK && (type == 'Q' || type == 'P');
+	return (set->max_prepared > 0 && set->mode != POOL_SESSION &&
+	    !set->replication) || c != NULL;
 }
 
 enum relay_end {
@@ -68,6 +78,7 @@ struct relay_args {
 	struct pool *pool;
 	struct param_set **params; /* the client's; may be replaced */
 	struct settings **settings; /* the same */
+	struct stmt_client **stmts; /* the client's; made here */
 	const struct relay_owner *owner;
 	void *arg;
 	bool greeting; /* no query: the client's settings are tried */

@@ -37,6 +37,7 @@
 #include "proto/param.h"
 #include "proto/pipeline.h"
 #include "proto/settings.h"
+#include "proto/stmt.h"
 
 enum server_state {
 	SV_CONNECTING,
@@ -102,6 +103,8 @@ struct server {
 	struct pipeline pipeline;
 	struct param_set *params;
 	struct settings *settings; /* what clients have set with SQL */
+	struct stmt_server *stmts; /* NULL until used */
+	uint64_t unnamed_id; /* whose unnamed statement it has; 0: nobody's */
 	struct keep in; /* start of a message not yet whole */
 	uint32_t skip; /* bytes left of a message that is streamed past */
 	uint32_t skip_out; /* bytes that a message sent to it still lacks */
@@ -185,6 +188,8 @@ void server_set_deadline(struct server *s, usec_t deadline_us);
 
 /* `sql` has run: what clients had set is gone, if that is what it does. */
 void server_forget_settings(struct server *s, const char *sql);
+/* Takes up what the pipeline tells of prepared statements. */
+void server_statement_news(struct server *s);
 /* Takes up a ParameterStatus; the index of a tracked one, else -1. */
 int server_parameter(struct server *s, struct span body);
 /* For logs: "S-17: db/user@host:port". */

@@ -103,6 +103,7 @@ struct conn_info {
 	uint64_t id;
 	bool logged_in; /* clients in login are in SHOW SOCKETS only */
 	size_t recv_kept, send_kept; /* bytes held */
+	size_t prepared; /* statements */
 	int worker;
 };
 void worker_describe_client(struct worker *w, const struct client *c,

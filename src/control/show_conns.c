@@ -33,7 +33,7 @@
 		    "server's backend." },                                     \
 	    { "tls", COL_TEXT, "Empty: the connection is plain." },            \
 	    { "application_name", COL_TEXT, "As the client gave it." },        \
-	    { "prepared_statements", COL_INT4, "Always 0 in this version." },  \
+	    { "prepared_statements", COL_INT4, "As many as it has." },         \
 	{                                                                      \
 		"id", COL_INT4, "Never used twice; what KILL_CLIENT takes."    \
 	}
@@ -100,7 +100,7 @@ put_conn(struct rows *r, const struct conn_info *i, const char *state)
 	rows_int(r, i->remote_pid);
 	rows_text(r, ""); /* tls */
 	rows_text(r, i->application_name != NULL ? i->application_name : "");
-	rows_int(r, 0); /* prepared_statements */
+	rows_uint(r, i->prepared);
 	rows_uint(r, i->id);
 }
 

@@ -193,9 +193,14 @@ HELP(
 { ROW(MSEC(handover_slack, "1", 60000), OPT_RELOAD | OPT_OURS), HELP(
 "A freed server goes to a client of the same worker thread, unless the "
 "longest waiting one of all has waited longer by this.") },
-{ ROW(COUNT(max_prepared_statements, "200"), OPT_RELOAD | OPT_LATER), HELP(
+{ ROW(COUNT(max_prepared_statements, "200"), OPT_RELOAD), HELP(
 "Prepared statements kept on each server connection in transaction and "
-"statement mode; 0: they are not tracked.") },
+"statement mode; past it, the one not used for longest is closed there. A "
+"client may have any number, in every mode. 0: they are not tracked.") },
+{ ROW(INT(max_inspected_statement, "1048576", 1024, 1073741824),
+OPT_RELOAD | OPT_OURS), HELP(
+"Bytes of a statement that is looked at as a whole. A longer one cannot be "
+"prepared under a name in transaction mode.") },
 { ROW(TEXT(server_reset_query, "DISCARD ALL"), OPT_RELOAD), HELP(
 "SQL sent when a client has left, before the connection is used again, in "
 "session mode. Empty: none.") },

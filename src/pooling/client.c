@@ -111,6 +111,7 @@ on_bury(struct task *t)
 
 	param_set_unref(c->params);
 	settings_unref(c->settings);
+	stmt_client_free(c->stmts);
 	pool_unref(c->pool);
 	free(c->call);
 	free(c);

@@ -1,5 +1,4 @@
 /* What a client asks for: without a server, in the queue, linked to one. */
-#include <assert.h>
 #include <string.h>
 
 #include "client_private.h"
@@ -29,6 +28,7 @@ link_server(struct client *c, struct server *s, const struct span *first)
 		.params = &c->params,
 		.settings = &c->settings,
 		.greeting = c->state == CL_GREET,
+		.stmts = &c->stmts,
 		.owner = &relay_owner,
 		.arg = c,
 		.client_eof = c->gone,
@@ -204,7 +204,9 @@ client_input(struct client *c, const uint8_t *p, size_t n)
 			return;
 		}
 		if (kind == FRAME_MORE || (kind == FRAME_PART &&
-			!c->skip_sync && relay_wants_more(f.type, n))) {
+			!c->skip_sync && relay_wants_more(c->pool->set,
+				relay_tracks(c->pool->set, c->stmts), &f, p,
+				n))) {
 			client_keep(c, p, n);
 			return;
 		}
@@ -304,6 +306,19 @@ client_waiting_readable(struct client *c)
 		stream_pause(&c->stream);
 }
 
+/* More of a long message that is held. */
+static void
+input_more(struct client *c, const uint8_t *p, size_t n)
+{
+	const struct pool_settings *set = c->pool->set;
+
+	client_keep(c, p, n);
+	if (c->state == CL_IDLE && !relay_lacks(set,
+		relay_tracks(set, c->stmts), keep_head(&c->held),
+		keep_len(&c->held)))
+		client_input_held(c);
+}
+
 void
 client_idle_readable(struct client *c)
 {
@@ -312,10 +327,17 @@ client_idle_readable(struct client *c)
 	size_t kept = keep_len(&c->held);
 	ssize_t n;
 
-	if (UNLIKELY(kept)) {
-		assert(kept <= LOOP_RBUF_FRONT);
-		memcpy(p, keep_head(&c->held), kept);
+	if (UNLIKELY(kept > LOOP_RBUF_FRONT)) {
+		n = stream_read(&c->stream, p, LOOP_RBUF);
+		if (n > 0)
+			input_more(c, p, (size_t)n);
+		loop_unlease(l);
+		if (n < 0)
+			client_close(c, "client unexpected eof");
+		return;
 	}
+	if (UNLIKELY(kept))
+		memcpy(p, keep_head(&c->held), kept);
 	n = stream_read(&c->stream, p + kept, LOOP_RBUF);
 	if (LIKELY(n > 0)) {
 		if (UNLIKELY(kept))

@@ -337,6 +337,67 @@ pool_count(struct pool *p, struct counters *c)
 	pool_unlock(p);
 }
 
+/* The mutex of a table of statements. */
+struct guard {
+	struct stmt_guard guard;
+	pthread_mutex_t mu;
+};
+
+static void
+guard_lock(struct stmt_guard *g)
+{
+	pthread_mutex_lock(&CONTAINER_OF(g, struct guard, guard)->mu);
+}
+
+static void
+guard_unlock(struct stmt_guard *g)
+{
+	pthread_mutex_unlock(&CONTAINER_OF(g, struct guard, guard)->mu);
+}
+
+static void
+guard_free(struct stmt_guard *g)
+{
+	struct guard *m = CONTAINER_OF(g, struct guard, guard);
+
+	pthread_mutex_destroy(&m->mu);
+	free(m);
+}
+
+static struct stmt_guard *
+guard_new(void)
+{
+	struct guard *m = xmalloc(sizeof(*m));
+
+	m->guard.lock = guard_lock;
+	m->guard.unlock = guard_unlock;
+	m->guard.free = guard_free;
+	pthread_mutex_init(&m->mu, NULL);
+	return &m->guard;
+}
+
+struct stmt_table *
+pool_statements(struct pool *p)
+{
+	struct stmt_table *t, *mine;
+
+	pool_lock(p);
+	t = p->stmts;
+	pool_unlock(p);
+	if (LIKELY(t != NULL))
+		return t;
+	mine = stmt_table_new(guard_new());
+	pool_lock(p);
+	if (!p->stmts) {
+		p->stmts = mine;
+		mine = NULL;
+	}
+	t = p->stmts;
+	pool_unlock(p);
+	stmt_table_unref(mine);
+	return t;
+}
+
 struct welcome *
 pool_welcome(struct pool *p)
 {

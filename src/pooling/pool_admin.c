@@ -44,6 +44,7 @@ pool_unref(struct pool *p)
 	assert(p->total == 0 && p->n_waiting == 0 && !p->timer.slot);
 	target_unref(p->target);
 	welcome_unref(p->welcome);
+	stmt_table_unref(p->stmts);
 	fault_unref(p->down.fault);
 	pthread_mutex_destroy(&p->mu);
 	free(p->side);

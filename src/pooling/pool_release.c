@@ -169,6 +169,8 @@ pool_release(struct server *s)
 	if (s->dirty && p->set->reset_query[0]) {
 		s->dirty = false;
 		s->testing_reset = true;
+		/* Whatever it does, it may take them away. */
+		stmt_server_clear(s->stmts, true);
 		pool_owner.enter(s, SV_TESTED);
 		server_run(s, p->set->reset_query, true, TEST_US);
 		return;

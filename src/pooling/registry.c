@@ -317,6 +317,8 @@ make_settings(const struct config *cfg, const struct database_conf *conf,
 		    cfg->server_check_query);
 	s->reset_query = xstrdup(cfg->server_reset_query);
 	s->reset_always = cfg->server_reset_query_always;
+	s->max_prepared = cfg->max_prepared_statements;
+	s->max_inspected = (uint32_t)cfg->max_inspected_statement;
 	s->query_timeout_us = config_query_timeout_us(cfg, user);
 	s->idle_transaction_timeout_us =
 	    config_idle_transaction_timeout_us(cfg, user);

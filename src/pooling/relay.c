@@ -11,15 +11,13 @@
 /* How many free relays a worker holds on to. */
 #define SPARE_MAX 1024
 
-struct relay_pool {
-	struct relay *spare;
-	int n;
-};
-
 struct relay_pool *
 relay_pool_new(void)
 {
-	return xcalloc(1, sizeof(struct relay_pool));
+	struct relay_pool *rp = xcalloc(1, sizeof(*rp));
+
+	random_bytes(&rp->unnamed_id, sizeof(rp->unnamed_id));
+	return rp;
 }
 
 void
@@ -31,6 +29,7 @@ relay_pool_free(struct relay_pool *rp)
 		rp->spare = r->next;
 		free(r);
 	}
+	gather_free(&rp->out);
 	free(rp);
 }
 
@@ -81,7 +80,8 @@ unlink_streams(struct relay *r)
 	timer_clear(&r->timer);
 	r->over = true;
 	server_listen(s);
-	s->skip_out = r->up_skip;
+	s->skip_out = r->up_drop ? 0 : r->up_skip;
+	stmt_server_forget_client(s->stmts);
 	s->skip = r->down_skip;
 	s->request_us = 0;
 	if (r->xact_us)
@@ -161,11 +161,12 @@ relay_leave_server(struct relay *r, bool at_once)
 	struct server *s = relay_server_of(r);
 
 	unlink_streams(r);
+	pipeline_abandon(&s->pipeline);
 	s->dirty = r->set->reset_always || r->set->mode == POOL_SESSION;
 	/* Half a message can not be taken back, nor completed. */
 	if (r->set->replication)
 		pool_discard(s, "replication client was closed");
-	else if (r->up_skip)
+	else if (r->up_skip && !r->up_drop)
 		pool_discard(s, "client disconnect before everything was sent "
 		    "to the server");
 	else
@@ -247,7 +248,7 @@ relay_balance(struct relay *r)
 		stream_pause(&s->stream);
 	else
 		stream_resume(&s->stream);
-	if (r->gone_us || r->syncing ||
+	if (r->gone_us || r->syncing || r->stalled ||
 	    stream_unsent(&s->stream) > RELAY_HIGH ||
 	    pipeline_is_full(&s->pipeline))
 		stream_pause(r->a.client);
@@ -319,6 +320,7 @@ relay_start(struct relay_pool *rp, const struct relay_args *a,
 
 	r->a = *a;
 	r->set = a->pool->set;
+	r->tracked = relay_tracks(r->set, *a->stmts);
 	/* The rest of a message that nobody asked for is nobody's. */
 	r->down_skip = s->skip;
 	s->skip = 0;

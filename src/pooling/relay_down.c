@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "proto/msg.h"
+#include "proto/reply.h"
 #include "proto/wire.h"
 #include "relay_private.h"
 
@@ -35,19 +36,48 @@ down_error(struct relay *r, struct span body)
 		r->server_fatal = true;
 }
 
+/* What has been put together, and the run behind it. */
 static void
 down_write(struct relay *r, const uint8_t *p, const uint8_t *upto)
 {
-	if (p == upto || r->over)
+	struct gather *out = &r->home->out;
+
+	if (r->over)
 		return;
 	relay_server_of(r)->counters.sent += (uint64_t)(upto - p);
-	stream_write(r->a.client, p, (size_t)(upto - p));
+	if (LIKELY(gather_is_empty(out))) {
+		if (p != upto)
+			stream_write(r->a.client, p, (size_t)(upto - p));
+		return;
+	}
+	gather_borrow(out, p, (size_t)(upto - p));
+	gather_send(out);
+}
+
+/* A run that something else comes behind. */
+static void
+down_put(struct relay *r, const uint8_t *p, const uint8_t *upto)
+{
+	relay_server_of(r)->counters.sent += (uint64_t)(upto - p);
+	gather_borrow(&r->home->out, p, (size_t)(upto - p));
+}
+
+/* Our error in place of the server's. */
+static void
+down_replace(struct relay *r)
+{
+	const struct err *e = stmt_server_error(relay_server_of(r)->stmts);
+	struct buf *b = gather_open(&r->home->out);
+
+	if (ensure(e != NULL))
+		reply_error(b, "ERROR", e);
+	gather_close(&r->home->out);
 }
 
 static bool
 needs_whole(uint8_t type)
 {
-	return type == 'S' || type == 'Z' || type == 'E';
+	return type == 'S' || type == 'Z' || type == 'E' || type == 'C';
 }
 
 /* Handles the server's bytes; returns how many are left over, or -1. */
@@ -62,7 +92,15 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 	uint8_t status;
 	size_t take;
 
-	while (n > 0) {
+	gather_begin(&r->home->out, r->a.client);
+	for (;;) {
+		if (UNLIKELY(pl->news) && !r->down_skip) {
+			down_put(r, from, p);
+			from = p;
+			relay_statement_news(r);
+		}
+		if (!n)
+			break;
 		if (r->down_skip) {
 			take = r->down_skip < n ? r->down_skip : n;
 			r->down_skip -= (uint32_t)take;
@@ -79,6 +117,9 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 		if (UNLIKELY(kind == FRAME_BAD))
 			goto bad;
 		take = f.size < n ? f.size : n;
+		if (UNLIKELY(f.type == 'C') && r->tracked &&
+		    msg_deallocates_all(SPAN(p + WIRE_HEAD, take - WIRE_HEAD)))
+			relay_deallocated_all(r);
 		if (LIKELY(pipeline_passes(pl, f.type))) {
 			r->down_forward = true;
 			r->down_skip = f.size - (uint32_t)take;
@@ -107,10 +148,12 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 			v = PIPE_SWALLOW;
 			r->block = true;
 		}
-		if (UNLIKELY(v == PIPE_SWALLOW)) {
-			down_write(r, from, p);
+		if (UNLIKELY(v != PIPE_FORWARD)) {
+			down_put(r, from, p);
 			from = p + take;
 		}
+		if (UNLIKELY(v == PIPE_REPLACE))
+			down_replace(r);
 		r->down_forward = v == PIPE_FORWARD;
 		r->down_skip = f.size - (uint32_t)take;
 		p += take;
@@ -184,6 +227,10 @@ on_server_readable(struct stream *st)
 	if (UNLIKELY(left < 0)) {
 		relay_server_nonsense(r, "bad pkt header");
 		return;
+	}
+	if (UNLIKELY(r->stalled)) {
+		r->stalled = false;
+		relay_feed_held(r);
 	}
 	if (UNLIKELY(r->syncing))
 		relay_synced(r);

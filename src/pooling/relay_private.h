@@ -3,11 +3,13 @@
  *
  * relay.c: its beginning and end, and when it is done. relay_clock.c: its
  * timeouts. relay_up.c: the client's bytes. relay_down.c: the server's.
- * relay_sync.c: the replay of the client's settings.
+ * relay_sync.c: the replay of the client's settings. relay_stmt.c: prepared
+ * statements.
  */
 #ifndef POOLING_RELAY_PRIVATE_H
 #define POOLING_RELAY_PRIVATE_H
 
+#include "io/gather.h"
 #include "pooling/relay.h"
 
 /* Cancel requests under way at one server. */
@@ -15,12 +17,26 @@
 /* How long the replay of settings may take. */
 #define SYNC_US (15 * USEC_PER_SEC)
 
+/* What the relays of a worker share. */
+struct relay_pool {
+	struct relay *spare;
+	int n;
+	uint64_t unnamed_id; /* the last one given; begins at random */
+	struct gather out; /* of the batch that is being handled */
+};
+
 struct relay {
 	struct relay *next; /* in the free list */
 	struct relay_pool *home;
 	struct relay_args a;
 	struct pool_settings *set;
 	uint32_t up_skip; /* of a message to the server, still to come */
+	bool up_drop; /* ... and it is not sent on */
+	bool tracked; /* prepared statements are followed */
+	bool stalled; /* the client's bytes wait: RELAY_UP_WAIT */
+	uint32_t batch; /* Syncs sent */
+	uint32_t unnamed_batch; /* ... when the last unnamed Parse was */
+	bool may_set; /* something under way may change settings */
 	uint32_t down_skip;
 	bool down_forward; /* ... and whether its bytes go to the client */
 	bool syncing; /* our SET runs; the client's bytes are held */
@@ -102,6 +118,27 @@ void relay_keep_rest(struct relay *r, const uint8_t *p, size_t n);
 void relay_feed_held(struct relay *r);
 /* The client's bytes have been passed on. */
 void relay_after_up(struct relay *r);
+
+/* ---- relay_stmt.c ---- */
+
+/* What becomes of a message. */
+enum relay_up {
+	RELAY_UP_PASS, /* goes on as it is, and is to be booked */
+	RELAY_UP_BOOKED, /* has been dealt with; what goes on begins at *from */
+	RELAY_UP_WAIT, /* what it means is not certain yet: it waits */
+	RELAY_UP_FAIL, /* the client is to be told e, FATAL */
+};
+/* A Parse, Bind, Describe or Close, of which n bytes at p are there. What is
+ * sent before it stands in the worker's `out`, and behind that from *from. */
+enum relay_up relay_statement(struct relay *r, const struct frame_info *f,
+    const uint8_t *p, size_t n, const uint8_t **from, struct err *e);
+/* The first bytes of a Query. */
+void relay_statement_query(struct relay *r, const uint8_t *text, size_t n);
+/* The pipeline has news: takes them up, and puts answers that are made up
+ * into `out`. */
+void relay_statement_news(struct relay *r);
+/* The server has carried out DEALLOCATE ALL. */
+void relay_deallocated_all(struct relay *r);
 
 /* ---- relay_down.c ---- */
 

@@ -85,6 +85,7 @@ send_sets(struct relay *r, struct buf *sql)
 
 	if (buf_len(sql)) {
 		buf_append(sql, "", 1);
+		s->unnamed_id = 0;
 		pipeline_own_sent(&s->pipeline, 'Q');
 		request_query(&msg, (const char *)buf_head(sql));
 		stream_write(&s->stream, buf_head(&msg), buf_len(&msg));

@@ -1,5 +1,4 @@
 /* A relay's way up: from the client to the server. */
-#include <assert.h>
 #include <string.h>
 
 #include "proto/msg.h"
@@ -39,38 +38,78 @@ peek_commit(struct relay *r, uint8_t type, const uint8_t *body, size_t n)
 	r->may_commit = true;
 }
 
-/* One message head (and as much of its body as is there). False: stop. */
-static bool
-up_message(struct relay *r, const struct frame_info *f, const uint8_t *body,
-    size_t n, struct err *e)
+static enum relay_up
+fail(struct err *e, const char *sqlstate, const char *text)
 {
-	struct server *s = relay_server_of(r);
-
-	if (UNLIKELY(!frontend_type_is_known(f->type)))
-		return err_set(e, "08P01", "unknown pkt");
-	if (f->type == 'Q' || f->type == 'P') {
-		if (UNLIKELY(f->type == 'Q' && r->a.no_query))
-			return err_set(e, "0A000", "PQexec disallowed");
-		peek_commit(r, f->type, body, n < RELAY_PEEK ? n : RELAY_PEEK);
-	} else if (f->type == 'E' && r->named_commit) {
-		r->may_commit = true;
-	}
-	if (UNLIKELY(!pipeline_sent(&s->pipeline, f->type)))
-		return err_set(e, "54000", "too many messages in one pipeline");
-	if (!r->query_us)
-		relay_begin_query(r);
-	return true;
+	err_set(e, sqlstate, "%s", text);
+	return RELAY_UP_FAIL;
 }
 
+/* One message head, and as much of its body as is there: n bytes at p. */
+static enum relay_up
+up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
+    size_t n, const uint8_t **from, struct err *e)
+{
+	struct server *s = relay_server_of(r);
+	size_t peek = (n < RELAY_PEEK ? n : RELAY_PEEK) - WIRE_HEAD;
+	enum relay_up up;
+
+	if (UNLIKELY(!frontend_type_is_known(f->type)))
+		return fail(e, "08P01", "unknown pkt");
+	if (f->type == 'Q' || f->type == 'P') {
+		if (UNLIKELY(f->type == 'Q' && r->a.no_query))
+			return fail(e, "0A000", "PQexec disallowed");
+		peek_commit(r, f->type, p + WIRE_HEAD, peek);
+		if (f->type == 'Q' && r->tracked)
+			relay_statement_query(r, p + WIRE_HEAD, peek);
+	} else if (f->type == 'E' && r->named_commit) {
+		r->may_commit = true;
+	} else if (f->type == 'S') {
+		r->batch++;
+	}
+	if (!r->query_us)
+		relay_begin_query(r);
+	if (r->tracked && (f->type == 'B' || f->type == 'P' ||
+		f->type == 'D' || f->type == 'C')) {
+		up = relay_statement(r, f, p, n, from, e);
+		if (up != RELAY_UP_PASS)
+			return up;
+	}
+	if (UNLIKELY(!pipeline_sent(&s->pipeline, f->type)))
+		return fail(e, "54000", "too many messages in one pipeline");
+	return RELAY_UP_PASS;
+}
+
+/* What has been put together, and the run behind it. */
 static void
 up_write(struct relay *r, const uint8_t *p, const uint8_t *upto)
 {
 	struct server *s = relay_server_of(r);
+	struct gather *out = &r->home->out;
 
-	if (p == upto || r->over)
+	if (r->over)
 		return;
 	s->counters.received += (uint64_t)(upto - p);
-	stream_write(&s->stream, p, (size_t)(upto - p));
+	if (LIKELY(gather_is_empty(out))) {
+		if (p != upto)
+			stream_write(&s->stream, p, (size_t)(upto - p));
+		return;
+	}
+	gather_borrow(out, p, (size_t)(upto - p));
+	gather_send(out);
+}
+
+/* Answers that wait for nothing but their turn. */
+static void
+up_answer(struct relay *r)
+{
+	struct pipeline *p = &relay_server_of(r)->pipeline;
+
+	if (LIKELY(!p->news) || p->owed || r->down_skip || r->over)
+		return;
+	gather_begin(&r->home->out, r->a.client);
+	relay_statement_news(r);
+	gather_send(&r->home->out);
 }
 
 /* Handles the client's bytes; returns how many are left over: the start of a
@@ -82,14 +121,20 @@ relay_feed_up(struct relay *r, const uint8_t *p, size_t n)
 	struct frame_info f;
 	struct err e;
 	enum frame kind;
+	enum relay_up up;
 	size_t take;
 
+	gather_begin(&r->home->out, &relay_server_of(r)->stream);
 	while (n > 0) {
 		if (r->up_skip) {
 			take = r->up_skip < n ? r->up_skip : n;
 			r->up_skip -= (uint32_t)take;
 			p += take;
 			n -= take;
+			if (UNLIKELY(r->up_drop)) {
+				from = p;
+				r->up_drop = r->up_skip > 0;
+			}
 			continue;
 		}
 		if (p[0] == 'X') {
@@ -104,20 +149,31 @@ relay_feed_up(struct relay *r, const uint8_t *p, size_t n)
 			return 0;
 		}
 		if (kind == FRAME_MORE ||
-		    (kind == FRAME_PART && relay_wants_more(f.type, n)))
+		    (kind == FRAME_PART && relay_wants_more(r->set, r->tracked,
+						&f, p, n)))
 			break;
 		take = f.size < n ? f.size : n;
-		if (!up_message(r, &f, p + WIRE_HEAD, take - WIRE_HEAD, &e)) {
-			/* What is booked as sent has to be sent. */
-			up_write(r, from, p);
+		up = up_message(r, &f, p, take, &from, &e);
+		if (UNLIKELY(up == RELAY_UP_WAIT)) {
+			r->stalled = true;
+			break;
+		}
+		if (UNLIKELY(up == RELAY_UP_FAIL)) {
+			/* What is booked as sent has to be sent; if that is
+			 * half of this one, the server is closed. */
+			up_write(r, from, from < p ? p : from);
+			r->up_skip = from > p;
 			relay_client_refused(r, &e);
 			return 0;
 		}
 		r->up_skip = f.size - (uint32_t)take;
+		if (UNLIKELY(r->up_drop))
+			r->up_drop = r->up_skip > 0;
 		p += take;
 		n -= take;
 	}
 	up_write(r, from, p);
+	up_answer(r);
 	return n;
 }
 
@@ -144,6 +200,16 @@ relay_feed_held(struct relay *r)
 	keep_clear(loop_keeps(r->a.loop), &k);
 }
 
+/* More of a message that is held. */
+static void
+feed_more(struct relay *r, const uint8_t *p, size_t n)
+{
+	relay_keep_rest(r, p, n);
+	if (!r->over && !relay_lacks(r->set, r->tracked,
+		keep_head(r->a.held), keep_len(r->a.held)))
+		relay_feed_held(r);
+}
+
 static void
 client_ended(struct relay *r)
 {
@@ -151,7 +217,7 @@ client_ended(struct relay *r)
 		relay_client_left(r, "client unexpected eof", false);
 		return;
 	}
-	if (r->up_skip) {
+	if (r->up_skip && !r->up_drop) {
 		relay_client_left(r, "client unexpected eof", false);
 		return;
 	}
@@ -174,7 +240,7 @@ relay_after_up(struct relay *r)
 	if (UNLIKELY(pipeline_is_settled(&s->pipeline) || r->gone_us))
 		relay_settle(r);
 	else if (UNLIKELY(stream_unsent(&s->stream) > RELAY_HIGH ||
-		     pipeline_is_full(&s->pipeline)))
+		     pipeline_is_full(&s->pipeline) || r->stalled))
 		stream_pause(r->a.client);
 }
 
@@ -183,31 +249,33 @@ on_client_readable(struct stream *st)
 {
 	struct relay *r = st->user;
 	struct loop *l = r->a.loop;
-	size_t kept = keep_len(r->a.held), left;
+	size_t kept = keep_len(r->a.held), front, left;
 	uint8_t *p;
 	ssize_t n;
 
 	if (r->over)
 		return;
-	if (UNLIKELY(r->syncing)) {
+	if (UNLIKELY(r->syncing || r->stalled)) {
 		/* What is held waits; only the end of the client counts. */
 		if (st->broken)
 			relay_client_left(r, "client unexpected eof", true);
 		return;
 	}
 	p = loop_lease(l);
-	if (UNLIKELY(kept)) {
-		/* At most RELAY_PEEK bytes; see relay_feed_up(). */
-		assert(kept <= LOOP_RBUF_FRONT);
-		memcpy(p, keep_head(r->a.held), kept);
-	}
-	n = stream_read(st, p + kept, LOOP_RBUF);
-	if (n > 0) {
-		if (UNLIKELY(kept))
+	/* A long message that has to be whole grows where it is held. */
+	front = kept > LOOP_RBUF_FRONT ? 0 : kept;
+	if (UNLIKELY(front))
+		memcpy(p, keep_head(r->a.held), front);
+	n = stream_read(st, p + front, LOOP_RBUF);
+	if (UNLIKELY(front < kept)) {
+		if (n > 0)
+			feed_more(r, p, (size_t)n);
+	} else if (n > 0) {
+		if (UNLIKELY(front))
 			keep_clear(loop_keeps(l), r->a.held);
-		left = relay_feed_up(r, p, kept + (size_t)n);
+		left = relay_feed_up(r, p, front + (size_t)n);
 		if (UNLIKELY(left) && !r->over)
-			relay_keep_rest(r, p + kept + n - left, left);
+			relay_keep_rest(r, p + front + n - left, left);
 	}
 	loop_unlease(l);
 	if (r->over)

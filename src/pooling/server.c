@@ -119,6 +119,7 @@ server_free(struct server *s)
 	pipeline_fini(&s->pipeline);
 	param_set_unref(s->params);
 	settings_unref(s->settings);
+	stmt_server_free(s->stmts);
 	welcome_unref(s->welcome);
 	target_unref(s->target);
 	wipe(s->key, sizeof(s->key));
@@ -258,6 +259,7 @@ send_own(struct server *s, const char *sql)
 {
 	struct buf b = { 0 };
 
+	s->unnamed_id = 0;
 	pipeline_own_sent(&s->pipeline, 'Q');
 	request_query(&b, sql);
 	stream_write(&s->stream, buf_head(&b), buf_len(&b));
@@ -351,6 +353,7 @@ server_drain(struct server *s, usec_t cancel_at_us, usec_t deadline_us)
 	if (pipeline_wants_sync(&s->pipeline)) {
 		pipeline_own_sent(&s->pipeline, 'Q');
 		request_query(&b, "ROLLBACK");
+		s->unnamed_id = 0;
 		pipeline_own_sent(&s->pipeline, 'S');
 		reply_bare(&b, 'S');
 	}
@@ -455,6 +458,20 @@ log_last_words(const struct server *s, struct span body)
 	    f.message ? f.message : "");
 }
 
+void
+server_statement_news(struct server *s)
+{
+	struct pipeline *p = &s->pipeline;
+
+	if (s->stmts)
+		stmt_server_settle(s->stmts, p);
+	/* The next Parse that is under way decides. */
+	if ((p->unnamed_lost || p->unnamed_own_lost) &&
+	    !pipeline_has_unnamed(p))
+		s->unnamed_id = 0;
+	p->unnamed_lost = p->unnamed_own_lost = p->news = false;
+}
+
 /* A whole small message, or the head of one too large to hold. False when the
  * server can not be used any more. */
 static bool
@@ -474,7 +491,13 @@ settled_message(struct server *s, uint8_t type, struct span body)
 		log_last_words(s, body);
 		return false;
 	}
-	return pipeline_got(&s->pipeline, type, status) != PIPE_BAD;
+	if (type == 'C' && msg_deallocates_all(body))
+		stmt_server_clear(s->stmts, false);
+	if (pipeline_got(&s->pipeline, type, status) == PIPE_BAD)
+		return false;
+	if (UNLIKELY(s->pipeline.news))
+		server_statement_news(s);
+	return true;
 }
 
 /* After a batch of messages. */
@@ -523,7 +546,8 @@ server_lost(struct server *s, const char *reason)
 static bool
 wants_body(const struct server *s, uint8_t type)
 {
-	return s->login || type == 'S' || type == 'Z' || type == 'E';
+	return s->login || type == 'S' || type == 'Z' || type == 'E' ||
+	    type == 'C';
 }
 
 /* Handles what is whole in p[0..n); returns what is left, or -1 when the rest

@@ -23,6 +23,7 @@ system_tests = \
 	test/system/test_hba \
 	test/system/test_listen \
 	test/system/test_modes \
+	test/system/test_prepared \
 	test/system/test_params \
 	test/system/test_peers \
 	test/system/test_proxy \
@@ -76,6 +77,7 @@ test_system_test_hold_LDADD = $(system_libs)
 test_system_test_hba_LDADD = $(system_libs)
 test_system_test_listen_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
+test_system_test_prepared_LDADD = $(system_libs)
 test_system_test_params_LDADD = $(system_libs)
 test_system_test_peers_LDADD = $(system_libs)
 test_system_test_pgbench_LDADD = $(system_libs)

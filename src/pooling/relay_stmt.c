@@ -1,0 +1,622 @@
+/*
+ * Prepared statements of a client, on servers that change (see proto/stmt.h).
+ *
+ * A message that names a statement gets another head; what is behind the head
+ * (the text, the parameters) goes on from where it lies. What the client's
+ * server lacks is prepared there in front of it.
+ */
+#include <string.h>
+
+#include "base/map.h"
+#include "proto/msg.h"
+#include "proto/reply.h"
+#include "relay_private.h"
+
+/* A name in a Bind is waited for up to so many bytes. */
+#define HEAD_MAX (256 * 1024)
+
+/* ---- what is waited for ---- */
+
+/* Portal and name stand in what is there of a Bind. */
+static bool
+has_bind_names(const uint8_t *body, size_t n)
+{
+	const uint8_t *end = memchr(body, 0, n);
+
+	return end && memchr(end + 1, 0, n - (size_t)(end + 1 - body));
+}
+
+bool
+relay_wants_more(const struct pool_settings *set, bool tracked,
+    const struct frame_info *f, const uint8_t *p, size_t n)
+{
+	if (f->type == 'Q')
+		return n < RELAY_PEEK;
+	if (!tracked)
+		return f->type == 'P' && n < RELAY_PEEK;
+	switch (f->type) {
+	case 'P':
+		return n < RELAY_PEEK || f->size <= set->max_inspected;
+	case 'D':
+	case 'C':
+		return f->size <= HEAD_MAX;
+	case 'B':
+		return n < HEAD_MAX &&
+		    !has_bind_names(p + WIRE_HEAD, n - WIRE_HEAD);
+	}
+	return false;
+}
+
+bool
+relay_lacks(const struct pool_settings *set, bool tracked, const uint8_t *p,
+    size_t n)
+{
+	struct frame_info f;
+
+	return wire_frame(p, n, INT32_MAX, &f) == FRAME_PART &&
+	    relay_wants_more(set, tracked, &f, p, n);
+}
+
+/* ---- one message ---- */
+
+/* A message that is being looked at. */
+struct look {
+	struct relay *r;
+	struct server *s;
+	struct gather *out;
+	const struct frame_info *f;
+	const uint8_t **from; /* what is not yet in out begins here */
+	const uint8_t *p; /* its first byte */
+	const uint8_t *body;
+	size_t n; /* of the body, as much as is there */
+	bool whole;
+	bool full; /* the pipeline took no more */
+};
+
+static void
+book(struct look *k, bool ok)
+{
+	k->full = k->full || !ok;
+}
+
+/* Something comes in front of the message, or in its place. */
+static struct buf *
+insert(struct look *k)
+{
+	gather_borrow(k->out, *k->from, (size_t)(k->p - *k->from));
+	*k->from = k->p;
+	return gather_open(k->out);
+}
+
+static struct stmt_server *
+on_server(struct look *k)
+{
+	if (UNLIKELY(!k->s->stmts)) {
+		k->s->stmts = stmt_server_new();
+		stmt_server_set_batch(k->s->stmts, k->r->batch);
+	}
+	return k->s->stmts;
+}
+
+static struct stmt_client *
+of_client(struct look *k)
+{
+	if (!*k->r->a.stmts)
+		*k->r->a.stmts = stmt_client_new();
+	return *k->r->a.stmts;
+}
+
+/* The head of a message of size bytes (type and length included) in which
+ * `old` bytes become `fresh`. */
+static void
+put_head(struct buf *b, uint8_t type, size_t size, size_t old, size_t fresh)
+{
+	uint32_t len = (uint32_t)(size - 1 - old + fresh);
+	uint8_t head[WIRE_HEAD] = { type, (uint8_t)(len >> 24),
+		(uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len };
+
+	buf_append(b, head, sizeof(head));
+}
+
+/* ---- refusals ---- */
+
+/*
+ * A text that no server takes, so that the transaction goes the way it would
+ * go if the server had refused the message itself; it says so in its log.
+ */
+#define REFUSED_TEXT "refused by the connection pooler"
+
+static void
+refuse(struct look *k, uint8_t type, const struct err *e)
+{
+	struct writer w;
+
+	writer_begin(&w, insert(k), type);
+	if (type == 'P')
+		writer_cstr(&w, STMT_REFUSED_NAME);
+	writer_cstr(&w, REFUSED_TEXT);
+	if (type == 'P')
+		writer_u16(&w, 0);
+	writer_end(&w);
+	gather_close(k->out);
+	book(k, pipeline_refused_sent(&k->s->pipeline, type));
+	stmt_sent_refused(on_server(k), e);
+	/* Nothing of the message itself goes on. */
+	*k->from = k->body + k->n;
+	k->r->up_drop = true;
+}
+
+static enum relay_up
+refuse_unknown(struct look *k, struct span name)
+{
+	struct err e;
+
+	err_set(&e, "26000", "prepared statement \"%.*s\" does not exist",
+	    (int)(name.n < 300 ? name.n : 300), (const char *)name.p);
+	refuse(k, 'P', &e);
+	return RELAY_UP_BOOKED;
+}
+
+static enum relay_up
+refuse_long(struct look *k)
+{
+	struct err e;
+
+	err_set(&e, "54000", "prepared statement is too long");
+	err_detail(&e, "the message has %u bytes, max_inspected_statement "
+	    "is %u", k->f->size, k->r->set->max_inspected);
+	err_hint(&e, "raise max_inspected_statement, or use the unnamed "
+	    "statement");
+	refuse(k, 'P', &e);
+	return RELAY_UP_BOOKED;
+}
+
+static enum relay_up
+refuse_memory(struct look *k)
+{
+	struct err e;
+
+	err_set(&e, "53200", "out of memory for prepared statements");
+	err_detail(&e, "this client has %zu of them",
+	    stmt_client_count(*k->r->a.stmts));
+	err_hint(&e, "close statements that are no longer needed");
+	refuse(k, 'P', &e);
+	return RELAY_UP_BOOKED;
+}
+
+/* ---- statements on the server ---- */
+
+/* What has an influence on how a text is understood: all settings that follow
+ * the client but its application_name. */
+static uint64_t
+fingerprint(const struct relay *r)
+{
+	const struct param_names *names = r->a.server->target->names;
+	size_t i, n = param_names_count(names);
+	uint64_t sum = settings_hash(*r->a.settings);
+
+	for (i = 0; i < n; i++) {
+		const char *v = param_get(*r->a.params, i);
+
+		if (v && strcmp(param_name(names, i), "application_name"))
+			sum = sum * 31 + hash_bytes(v, strlen(v)) + i;
+	}
+	return sum;
+}
+
+/* Whether a setting may change by what runs before this message. */
+static bool
+is_steady(const struct look *k)
+{
+	return !k->r->may_set || !k->s->pipeline.count;
+}
+
+/* Text with this in front of others may change settings. */
+static void
+note_text(struct look *k, bool sets)
+{
+	if (!k->s->pipeline.count)
+		k->r->may_set = false;
+	k->r->may_set = k->r->may_set || sets;
+}
+
+static void
+close_on_server(struct look *k, struct stmt *st)
+{
+	struct writer w;
+
+	writer_begin(&w, insert(k), 'C');
+	writer_u8(&w, 'S');
+	writer_cstr(&w, st->name);
+	writer_end(&w);
+	gather_close(k->out);
+	book(k, pipeline_tracked_sent(&k->s->pipeline, 'C', true));
+	stmt_sent_own_close(on_server(k), st);
+}
+
+/* Room for one more, of this name. */
+static void
+prepare_room(struct look *k, struct stmt *st)
+{
+	struct stmt_server *on = on_server(k);
+	struct stmt *old;
+
+	while ((old = stmt_server_surplus(on, (size_t)k->r->set->max_prepared,
+		    st->tail_n))) {
+		close_on_server(k, old);
+		stmt_unref(old);
+	}
+	if (stmt_server_is_unsure(on))
+		close_on_server(k, st);
+	k->s->counters.server_parses++;
+}
+
+/* Our own Parse, if the server lacks it. */
+static void
+need_on_server(struct look *k, struct stmt *st)
+{
+	struct buf *b;
+
+	if (LIKELY(stmt_server_has(on_server(k), st, k->r->batch) == STMT_YES))
+		return;
+	prepare_room(k, st);
+	b = insert(k);
+	put_head(b, 'P', WIRE_HEAD + st->tail_n, 0, st->name_n + 1u);
+	buf_append(b, st->name, st->name_n + 1u);
+	gather_close(k->out);
+	gather_borrow(k->out, st->tail, st->tail_n);
+	book(k, pipeline_tracked_sent(&k->s->pipeline, 'P', true));
+	stmt_sent_parse(on_server(k), NULL, SPAN(NULL, 0), st, true);
+}
+
+/*
+ * The statement of a name. Where the server lacks it and the client's settings
+ * have changed since its Parse, it is another one from now on: what a server
+ * prepares now is prepared under these.
+ */
+static enum stmt_state
+find_statement(struct look *k, struct span name, struct stmt **found)
+{
+	struct relay *r = k->r;
+	enum stmt_state state = stmt_client_get(*r->a.stmts, name, r->batch,
+	    found);
+	struct stmt *st = *found;
+	bool steady;
+	uint64_t print;
+
+	if (UNLIKELY(state != STMT_YES))
+		return state;
+	state = stmt_server_has(on_server(k), st, r->batch);
+	if (LIKELY(state != STMT_NO))
+		return state;
+	print = fingerprint(r);
+	steady = is_steady(k);
+	if ((steady && st->print == print) || !st->table)
+		return STMT_YES;
+	st = stmt_get(pool_statements(r->a.pool), SPAN(st->tail, st->tail_n),
+	    print, steady);
+	if (!st)
+		return STMT_YES;
+	stmt_client_replace(*r->a.stmts, name, st);
+	*found = st;
+	state = stmt_server_has(on_server(k), st, r->batch);
+	stmt_unref(st);
+	return state == STMT_WAIT ? STMT_WAIT : STMT_YES;
+}
+
+/* ---- Parse ---- */
+
+/* The unnamed statement. */
+static enum relay_up
+up_parse_unnamed(struct look *k)
+{
+	struct stmt_unnamed *u = stmt_client_unnamed(of_client(k));
+	uint64_t id = ++k->r->home->unnamed_id;
+
+	if (LIKELY(k->whole))
+		stmt_unnamed_set(u, id, SPAN(k->body + 1, k->n - 1));
+	else
+		stmt_unnamed_set_passing(u, id);
+	note_text(k, stmt_text_sets(SPAN(k->body + 1, k->n - 1)));
+	k->s->unnamed_id = id;
+	k->r->unnamed_batch = k->r->batch;
+	book(k, pipeline_unnamed_sent(&k->s->pipeline, false));
+	return RELAY_UP_BOOKED;
+}
+
+/* The client's own Parse goes on under the statement's name there. */
+static void
+send_parse(struct look *k, struct span name, struct stmt *st)
+{
+	struct buf *b;
+
+	prepare_room(k, st);
+	b = insert(k);
+	put_head(b, 'P', k->f->size, name.n, st->name_n);
+	buf_append(b, st->name, st->name_n);
+	gather_close(k->out);
+	*k->from = k->body + name.n;
+	book(k, pipeline_tracked_sent(&k->s->pipeline, 'P', false));
+	stmt_sent_parse(on_server(k), of_client(k), name, st, true);
+}
+
+/* Nothing of it goes on; the answer is made up. */
+static void
+skip_parse(struct look *k, struct span name, struct stmt *st)
+{
+	insert(k);
+	gather_close(k->out);
+	*k->from = k->body + k->n;
+	book(k, pipeline_fake_sent(&k->s->pipeline, 'P'));
+	stmt_sent_parse(on_server(k), of_client(k), name, st, false);
+}
+
+static enum relay_up
+refuse_duplicate(struct look *k, struct span name)
+{
+	struct err e;
+
+	err_set(&e, "42P05", "prepared statement \"%.*s\" already exists",
+	    (int)(name.n < 300 ? name.n : 300), (const char *)name.p);
+	refuse(k, 'P', &e);
+	return RELAY_UP_BOOKED;
+}
+
+static enum relay_up
+up_parse(struct look *k)
+{
+	const uint8_t *end = memchr(k->body, 0, k->n);
+	enum stmt_state state;
+	struct span name, tail;
+	struct stmt *st;
+
+	if (end == k->body)
+		return up_parse_unnamed(k);
+	/* Without an end of the name the server will not like it either. */
+	if (!k->whole)
+		return refuse_long(k);
+	if (!end)
+		return RELAY_UP_PASS;
+	name = SPAN(k->body, end - k->body);
+	tail = SPAN(end + 1, k->n - name.n - 1);
+	state = stmt_client_get(*k->r->a.stmts, name, k->r->batch, &st);
+	if (state == STMT_WAIT)
+		return RELAY_UP_WAIT;
+	if (state == STMT_YES)
+		return refuse_duplicate(k, name);
+	if (!stmt_client_has_room(of_client(k), name, tail.n))
+		return refuse_memory(k);
+	st = stmt_get(pool_statements(k->r->a.pool), tail, fingerprint(k->r),
+	    is_steady(k));
+	if (!st)
+		return refuse_memory(k);
+	state = stmt_server_has(on_server(k), st, k->r->batch);
+	if (state == STMT_YES)
+		skip_parse(k, name, st);
+	else if (state == STMT_NO)
+		send_parse(k, name, st);
+	stmt_unref(st);
+	if (state == STMT_WAIT)
+		return RELAY_UP_WAIT;
+	k->s->counters.client_parses++;
+	return RELAY_UP_BOOKED;
+}
+
+/* ---- Bind, Describe, Close ---- */
+
+/* The server's unnamed statement has to be the client's. */
+static enum relay_up
+need_unnamed(struct look *k)
+{
+	struct stmt_client *c = *k->r->a.stmts;
+	struct stmt_unnamed *u = c ? stmt_client_unnamed(c) : NULL;
+	struct writer w;
+	struct err e;
+
+	/* Behind a Sync it is not certain that its Parse was carried out. */
+	if (UNLIKELY(k->r->unnamed_batch != k->r->batch) &&
+	    pipeline_has_unnamed(&k->s->pipeline))
+		return RELAY_UP_WAIT;
+	if (LIKELY(u && u->id && u->id == k->s->unnamed_id))
+		return RELAY_UP_PASS;
+	if (!u || !u->id || !u->kept) {
+		err_set(&e, "26000", "unnamed prepared statement does not "
+		    "exist");
+		if (u && u->id) {
+			err_detail(&e, "it was longer than "
+			    "max_inspected_statement, and this is another "
+			    "server connection");
+			err_hint(&e, "use it in the transaction in which it "
+			    "is prepared");
+		}
+		refuse(k, 'P', &e);
+		return RELAY_UP_BOOKED;
+	}
+	writer_begin(&w, insert(k), 'P');
+	writer_u8(&w, 0);
+	writer_bytes(&w, u->tail, u->n);
+	writer_end(&w);
+	gather_close(k->out);
+	book(k, pipeline_unnamed_sent(&k->s->pipeline, true));
+	k->s->unnamed_id = u->id;
+	k->r->unnamed_batch = k->r->batch;
+	return RELAY_UP_PASS;
+}
+
+/* The message with the statement's name there instead of the client's, which
+ * stands behind the first `before` bytes of the body. */
+static enum relay_up
+rename_in(struct look *k, size_t before, struct span name)
+{
+	struct stmt *st;
+	struct buf *b;
+
+	switch (find_statement(k, name, &st)) {
+	case STMT_YES:
+		break;
+	case STMT_NO:
+		return refuse_unknown(k, name);
+	case STMT_WAIT:
+		return RELAY_UP_WAIT;
+	}
+	need_on_server(k, st);
+	b = insert(k);
+	put_head(b, k->f->type, k->f->size, name.n, st->name_n);
+	buf_append(b, k->body, before);
+	buf_append(b, st->name, st->name_n);
+	gather_close(k->out);
+	*k->from = k->body + before + name.n;
+	book(k, pipeline_sent(&k->s->pipeline, k->f->type));
+	if (k->f->type == 'B') {
+		k->s->counters.binds++;
+		k->r->named_commit = k->r->named_commit || st->commits;
+		note_text(k, st->sets);
+	}
+	return RELAY_UP_BOOKED;
+}
+
+static enum relay_up
+up_bind(struct look *k)
+{
+	const uint8_t *end = memchr(k->body, 0, k->n), *name;
+	size_t left;
+
+	name = end ? end + 1 : NULL;
+	left = name ? k->n - (size_t)(name - k->body) : 0;
+	end = name ? memchr(name, 0, left) : NULL;
+	if (UNLIKELY(!end))
+		return k->whole ? RELAY_UP_PASS : refuse_long(k);
+	if (end == name)
+		return need_unnamed(k);
+	return rename_in(k, (size_t)(name - k->body), SPAN(name, end - name));
+}
+
+/* Nothing is closed on the server: others use it, and so may this client. */
+static enum relay_up
+up_close(struct look *k, struct span name)
+{
+	insert(k);
+	gather_close(k->out);
+	*k->from = k->body + k->n;
+	book(k, pipeline_fake_sent(&k->s->pipeline, 'C'));
+	stmt_sent_close(on_server(k), of_client(k), name);
+	return RELAY_UP_BOOKED;
+}
+
+static enum relay_up
+up_target(struct look *k)
+{
+	struct stmt_client *c = *k->r->a.stmts;
+	const char *text;
+	uint8_t kind;
+
+	if (k->n > 0 && k->body[0] == 'P')
+		return RELAY_UP_PASS;
+	if (!k->whole)
+		return refuse_long(k);
+	/* The server says what is wrong with it. */
+	if (!msg_target(SPAN(k->body, k->n), &kind, &text) || kind != 'S')
+		return RELAY_UP_PASS;
+	if (text[0]) {
+		struct span name = SPAN(text, k->n - 2);
+
+		return k->f->type == 'C' ? up_close(k, name) :
+		    rename_in(k, 1, name);
+	}
+	if (k->f->type == 'D')
+		return need_unnamed(k);
+	if (c)
+		stmt_unnamed_clear(stmt_client_unnamed(c));
+	k->s->unnamed_id = 0;
+	return RELAY_UP_PASS;
+}
+
+/* ---- Query ---- */
+
+void
+relay_statement_query(struct relay *r, const uint8_t *text, size_t n)
+{
+	struct server *s = relay_server_of(r);
+
+	/* It takes the place of the unnamed statement. */
+	s->unnamed_id = 0;
+	if (*r->a.stmts)
+		stmt_unnamed_clear(stmt_client_unnamed(*r->a.stmts));
+	if (!s->pipeline.count)
+		r->may_set = false;
+	if (LIKELY(!stmt_text_sets(SPAN(text, n))))
+		return;
+	r->may_set = true;
+	/* What is behind it in this pipeline will find the server empty; if
+	 * not, a Close in front of each Parse does no harm. */
+	if ((n >= 14 && span_is_nocase(SPAN(text, 14), "deallocate all")) ||
+	    (n >= 11 && span_is_nocase(SPAN(text, 11), "discard all")))
+		stmt_server_clear(s->stmts, true);
+}
+
+enum relay_up
+relay_statement(struct relay *r, const struct frame_info *f, const uint8_t *p,
+    size_t n, const uint8_t **from, struct err *e)
+{
+	struct look k = {
+		.r = r,
+		.s = relay_server_of(r),
+		.out = &r->home->out,
+		.f = f,
+		.from = from,
+		.p = p,
+		.body = p + WIRE_HEAD,
+		.n = n - WIRE_HEAD,
+		.whole = n == f->size,
+	};
+	enum relay_up up = RELAY_UP_PASS;
+
+	if (LIKELY(k.s->stmts != NULL))
+		stmt_server_set_batch(k.s->stmts, r->batch);
+	switch (f->type) {
+	case 'B':
+		up = up_bind(&k);
+		break;
+	case 'P':
+		up = up_parse(&k);
+		break;
+	case 'D':
+	case 'C':
+		up = up_target(&k);
+		break;
+	}
+	if (*from > p)
+		k.s->counters.received += (uint64_t)(*from - p);
+	if (UNLIKELY(k.full)) {
+		err_set(e, "54000", "too many messages in one pipeline");
+		return RELAY_UP_FAIL;
+	}
+	return up;
+}
+
+/* ---- what comes back ---- */
+
+void
+relay_statement_news(struct relay *r)
+{
+	struct server *s = relay_server_of(r);
+	struct pipeline *p = &s->pipeline;
+	bool lost = p->unnamed_lost && !pipeline_has_unnamed(p);
+	uint8_t type;
+
+	server_statement_news(s);
+	if (lost && *r->a.stmts)
+		stmt_unnamed_clear(stmt_client_unnamed(*r->a.stmts));
+	while ((type = pipeline_take_fake(p))) {
+		reply_bare(gather_open(&r->home->out), type);
+		gather_close(&r->home->out);
+		server_statement_news(s);
+	}
+}
+
+void
+relay_deallocated_all(struct relay *r)
+{
+	stmt_server_clear(relay_server_of(r)->stmts, false);
+	stmt_client_clear(*r->a.stmts);
+}
