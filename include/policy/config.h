@@ -344,6 +344,8 @@ const struct user_conf *config_user(const struct config *c, const char *name);
  * stands in auth_file or in [users]. An empty secret lets nobody in. */
 const char *config_secret(const struct config *c, const char *user,
     bool *known);
+/* Its second one, which is valid too, or NULL. */
+const char *config_old_secret(const struct config *c, const char *user);
 /* The line of auth_file that has the secret; 0 if none has. */
 int config_secret_line(const struct config *c, const char *user);
 /* The name of user i of auth_file, i < n_secrets, sorted by name. */

@@ -2,6 +2,11 @@
  * userlist: the lines of auth_file.
  *
  *	"user" "secret" anything
+ *	"user" "secret" old "secret" anything
+ *
+ * The second form is for a change of passwords: both secrets are valid, and
+ * SHOW USERS counts the logins by the old one. Two SCRAM verifiers of one user
+ * must have the same salt and iterations.
  *
  * Both in double quotes, `""` inside for a quote; the rest of the line is not
  * looked at. Lines whose first character behind blanks is `;` are comments,
@@ -25,6 +30,7 @@
 struct userlist_entry {
 	const char *name;
 	const char *secret;
+	const char *old_secret; /* valid too; NULL = none */
 	int line;
 };
 

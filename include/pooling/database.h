@@ -32,6 +32,7 @@ struct user {
 	char *name;
 	_Atomic int clients;
 	_Atomic int max_clients;
+	_Atomic uint64_t old_logins; /* by the old one of two secrets */
 	struct quota servers;
 	/* A verifier derived from this user's plain secret, kept so that the
 	 * key derivation is paid once; under the registry's mutex. */

@@ -79,6 +79,7 @@ struct login_result {
 	bool has_keys; /* proven keys for pass-through */
 	struct scram_keys keys;
 	const char *secret; /* the proven user's own, or NULL */
+	bool used_old; /* proven by its old secret */
 	const char *replication; /* "none", "logical", "physical" */
 	const char *options; /* of a replication client, as sent; else "" */
 	struct param_set *params; /* what the client asked for; borrowed */

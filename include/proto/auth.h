@@ -40,17 +40,22 @@ struct auth_server_args {
 	enum auth_method method;
 	const char *user;
 	const char *secret; /* NULL: a user we do not know */
+	const char *old_secret; /* valid too; or NULL */
 	bool doomed; /* run it to its end, then fail */
 	const uint8_t *mock_seed; /* 32 bytes, per process */
 	uint32_t scram_iterations;
 	/* A verifier derived earlier from this plain secret, or NULL. */
 	const struct scram_verifier *verifier;
+	const struct scram_verifier *old_verifier;
 	/* Cleartext against a SCRAM secret is not checked here, as it takes
 	 * its time; see auth_server_asks(). */
 	bool defer;
 };
 
-/* Strings are copied and wiped. MD5 with a SCRAM secret becomes SCRAM. */
+/* Strings are copied and wiped. MD5 with a SCRAM secret becomes SCRAM. By SCRAM
+ * both secrets are good if their verifiers have the same salt and iterations
+ * (which those of plain secrets can be given); else the old one counts for
+ * nothing. */
 struct auth_server *auth_server_new(const struct auth_server_args *a);
 void auth_server_free(struct auth_server *s);
 /* First call: in = NULL; then with the body of each 'p' message. out gets
@@ -68,13 +73,16 @@ enum step auth_server_step(struct auth_server *s, const struct span *in,
 const char *auth_server_asks(const struct auth_server *s);
 enum step auth_server_verdict(struct auth_server *s, bool good,
     struct err *e);
-/* The verifier that a deferred password has to fit. */
+/* The verifier that a deferred password has to fit. With two of them a
+ * verdict against the first gives STEP_MORE, and the second is asked for. */
 const struct scram_verifier *auth_server_judge(const struct auth_server *s);
 /* After STEP_DONE: the method really used; for SCRAM with a stored SCRAM
  * secret also the keys for pass-through (true). For AUTH_PLAIN: the password
  * that proved right, or NULL. */
 enum auth_method auth_server_method(const struct auth_server *s);
 bool auth_server_keys(const struct auth_server *s, struct scram_keys *k);
+/* After STEP_DONE: it was the old secret. */
+bool auth_server_used_old(const struct auth_server *s);
 /* Lives as long as s. */
 const char *auth_server_password(const struct auth_server *s);
 /* For a plain secret by SCRAM: the verifier that was derived, to be kept by

@@ -65,6 +65,13 @@ struct scram_server;
 struct scram_server *scram_server_new(const struct scram_verifier *v,
     bool doomed);
 void scram_server_free(struct scram_server *s);
+/* A second secret is valid too. Its verifier must have the same salt and
+ * iterations, since a client is told one of each. */
+void scram_server_also(struct scram_server *s, const struct scram_verifier *v);
+/* After STEP_DONE: it was the second one. */
+bool scram_server_was_other(const struct scram_server *s);
+bool scram_verifier_agrees(const struct scram_verifier *a,
+    const struct scram_verifier *b);
 /* in: client-first (without the SASLInitialResponse frame), then client-final.
  * out: server-first, then server-final. STEP_DONE: proven; keys (may be NULL)
  * get the client's keys for pass-through. STEP_FAIL with error: 28P01 for a

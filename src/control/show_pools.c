@@ -307,6 +307,15 @@ static const struct rows_column user_columns[] = {
 	{ "current_connections", COL_INT4, "Servers now." },
 	{ "max_user_client_connections", COL_INT4, "0 is no limit." },
 	{ "current_client_connections", COL_INT4, "" },
+	{ "old_secret_logins", COL_INT8,
+	    "Logins by the old one of two valid secrets, since the start." },
+};
+
+struct user_count {
+	char *name;
+	int servers;
+	int clients;
+	uint64_t old_logins;
 };
 
 static void
@@ -319,28 +328,23 @@ put_override(struct rows *r, int v)
 }
 
 static void
-add_user_row(struct order *q, const char *name, int servers, int clients)
+add_user_row(struct order *q, const struct user_count *c)
 {
 	const struct config *cfg = q->plane->hub->cfg;
-	const struct user_conf *u = config_user(cfg, name);
+	const struct user_conf *u = config_user(cfg, c->name);
 	struct rows *r = &q->rows;
 
 	rows_add(r, 0);
-	rows_text(r, name);
+	rows_text(r, c->name);
 	put_override(r, u != NULL ? u->pool_size : OPTION_UNSET);
 	put_override(r, u != NULL ? u->reserve_pool_size : OPTION_UNSET);
 	put_mode(r, u != NULL ? u->pool_mode : OPTION_UNSET);
-	rows_int(r, config_max_user_connections(cfg, name));
-	rows_int(r, servers);
-	rows_int(r, config_max_user_client_connections(cfg, name));
-	rows_int(r, clients);
+	rows_int(r, config_max_user_connections(cfg, c->name));
+	rows_int(r, c->servers);
+	rows_int(r, config_max_user_client_connections(cfg, c->name));
+	rows_int(r, c->clients);
+	rows_int(r, (int64_t)c->old_logins);
 }
-
-struct user_count {
-	char *name;
-	int servers;
-	int clients;
-};
 
 struct user_counts {
 	struct user_count *v;
@@ -357,6 +361,7 @@ note_user(void *arg, struct user *u)
 		.name = xstrdup(u->name),
 		.servers = quota_used(&u->servers),
 		.clients = u->clients,
+		.old_logins = u->old_logins,
 	};
 }
 
@@ -395,14 +400,14 @@ run_users(struct order *q)
 		if (i > 0 && strcmp(l.v[to].name, l.v[i].name) == 0) {
 			l.v[to].servers += l.v[i].servers;
 			l.v[to].clients += l.v[i].clients;
+			l.v[to].old_logins += l.v[i].old_logins;
 			continue;
 		}
 		if (i > 0)
-			add_user_row(q, l.v[to].name, l.v[to].servers,
-			    l.v[to].clients);
+			add_user_row(q, &l.v[to]);
 		to = i;
 	}
-	add_user_row(q, l.v[to].name, l.v[to].servers, l.v[to].clients);
+	add_user_row(q, &l.v[to]);
 	for (i = 0; i < l.n; i++)
 		free(l.v[i].name);
 	free(l.v);

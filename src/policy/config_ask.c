@@ -75,6 +75,14 @@ config_secret(const struct config *c, const char *user, bool *known)
 	return u != NULL ? u->secret : NULL;
 }
 
+const char *
+config_old_secret(const struct config *c, const char *user)
+{
+	const struct userlist_entry *u = find_secret(c, user);
+
+	return u != NULL ? u->old_secret : NULL;
+}
+
 int
 config_secret_line(const struct config *c, const char *user)
 {

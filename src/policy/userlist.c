@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "proto/scram.h"
+
 void
 userlist_init(struct userlist *u, struct span text)
 {
@@ -54,6 +56,53 @@ read_quoted(const uint8_t **at, const uint8_t *end, struct arena *a)
 	return out;
 }
 
+/* A client is told one salt, before it is known which secret it has. */
+static bool
+secrets_agree(const struct userlist_entry *u, struct err *e)
+{
+	struct scram_verifier now, old;
+	bool ok;
+
+	ok = !scram_verifier_parse(u->secret, &now) ||
+	    !scram_verifier_parse(u->old_secret, &old) ||
+	    scram_verifier_agrees(&now, &old);
+	wipe(&now, sizeof(now));
+	wipe(&old, sizeof(old));
+	if (ok)
+		return true;
+	err_set(e, "F0000", "the two SCRAM secrets of user \"%s\" have "
+	    "different salts or iterations", u->name);
+	err_hint(e, "give one of them as plain text, or make the new one with "
+	    "the salt of the old one");
+	return false;
+}
+
+/* The word, blanks, and a quote behind them; else it is the rest of the line
+ * that nobody looks at. */
+static bool
+read_old_secret(const uint8_t *p, const uint8_t *end, struct arena *a,
+    struct userlist_entry *out, struct err *e)
+{
+	p = skip_blanks(p, end);
+	if (end - p < 4 || memcmp(p, "old", 3) != 0)
+		return true;
+	p += 3;
+	if (p == skip_blanks(p, end) || (p = skip_blanks(p, end)) == end ||
+	    *p != '"')
+		return true;
+	out->old_secret = read_quoted(&p, end, a);
+	if (out->old_secret == NULL)
+		return err_set(e, "F0000", "old secret of user \"%s\" has no "
+		    "closing quote", out->name);
+	if (strlen(out->old_secret) > USERLIST_SECRET_MAX)
+		return err_set(e, "F0000", "old secret of user \"%s\" is "
+		    "longer than %d bytes", out->name, USERLIST_SECRET_MAX);
+	if (out->secret[0] == '\0' || out->old_secret[0] == '\0')
+		return err_set(e, "F0000", "one of the two secrets of user "
+		    "\"%s\" is empty", out->name);
+	return secrets_agree(out, e);
+}
+
 static bool
 read_line(const uint8_t *p, const uint8_t *end, struct arena *a,
     struct userlist_entry *out, struct err *e)
@@ -83,7 +132,7 @@ read_line(const uint8_t *p, const uint8_t *end, struct arena *a,
 	if (strlen(out->secret) > USERLIST_SECRET_MAX)
 		return err_set(e, "F0000", "secret of user \"%s\" is longer "
 		    "than %d bytes", out->name, USERLIST_SECRET_MAX);
-	return true;
+	return read_old_secret(p, end, a, out, e);
 }
 
 enum userlist_kind

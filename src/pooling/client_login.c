@@ -232,8 +232,9 @@ log_login(const struct client *c)
 	if (!c->home->cfg->log_connections)
 		return;
 	client_label(c, label);
-	log_info("%s login attempt: db=%s user=%s tls=no replication=%s",
-	    label, r->database, r->user, r->replication);
+	log_info("%s login attempt: db=%s user=%s tls=no replication=%s%s",
+	    label, r->database, r->user, r->replication,
+	    r->used_old ? " secret=old" : "");
 }
 
 static void
@@ -340,6 +341,8 @@ logged_in(struct client *c)
 	}
 	if (!take_places(c))
 		return;
+	if (r->used_old)
+		atomic_fetch_add(&c->user->old_logins, 1);
 	key.db = c->db;
 	c->pool = find_pool(c, cfg, r, &key);
 	if (!c->pool) {

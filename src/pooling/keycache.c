@@ -310,7 +310,8 @@ static bool
 is_confirmed(const struct keycache *kc, const struct entry *e,
     const struct config *cfg)
 {
-	return confirms(kc, e, config_secret(cfg, e->user, NULL));
+	return confirms(kc, e, config_secret(cfg, e->user, NULL)) ||
+	    confirms(kc, e, config_old_secret(cfg, e->user));
 }
 
 struct sweep {

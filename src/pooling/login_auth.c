@@ -84,10 +84,11 @@ login_abandon(struct login *l)
 		l->keys->login = NULL;
 }
 
-/* Sets l->keys. KEYS_LATER: resume() will tell. */
+/* Sets l->keys. With the salt and iterations of `like`, or with a salt of our
+ * own (NULL); to be judged by it, or not. KEYS_LATER: resume() will tell. */
 static enum keys_when
 ask_keys(struct login *l, const char *password,
-    const struct scram_verifier *judge)
+    const struct scram_verifier *like, bool judge)
 {
 	struct key_query *q;
 
@@ -99,12 +100,12 @@ ask_keys(struct login *l, const char *password,
 	q->iterations = (uint32_t)l->cfg->scram_iterations;
 	q->reply_to = l->loop;
 	q->answered = on_keys;
-	if (judge != NULL) {
-		q->judge = true;
-		q->iterations = judge->iterations;
-		q->salt_n = judge->salt_n;
-		memcpy(q->salt, judge->salt, judge->salt_n);
-		memcpy(q->stored_key, judge->stored_key, SCRAM_KEY);
+	q->judge = judge;
+	if (like != NULL) {
+		q->iterations = like->iterations;
+		q->salt_n = like->salt_n;
+		memcpy(q->salt, like->salt, like->salt_n);
+		memcpy(q->stored_key, like->stored_key, SCRAM_KEY);
 	}
 	return keycache_ask(l->hub->keycache, q);
 }
@@ -120,55 +121,118 @@ too_many(struct login *l, struct err *e)
 
 /* ---- the exchange ---- */
 
-/* v NULL: nothing has been derived for it. */
+static const struct scram_verifier *
+derived(const struct login_secret *s)
+{
+	return s->ready && s->verifier.iterations > 0 ? &s->verifier : NULL;
+}
+
 static enum login_step
-begin_exchange(struct login *l, const struct scram_verifier *v,
-    struct buf *out, struct err *e)
+begin_exchange(struct login *l, struct buf *out, struct err *e)
 {
 	struct auth_server_args a = {
 		.method = exchange_of(l->choice.method),
 		.user = l->r.user,
 		.secret = l->r.secret,
+		.old_secret = l->secrets[1].text,
 		.mock_seed = l->hub->mock_seed,
 		.scram_iterations = (uint32_t)l->cfg->scram_iterations,
-		.verifier = v,
+		.verifier = derived(&l->secrets[0]),
+		.old_verifier = derived(&l->secrets[1]),
 		.defer = true,
 	};
 
 	l->auth = auth_server_new(&a);
+	wipe(l->secrets[0].verifier.server_key, SCRAM_KEY);
+	wipe(l->secrets[1].verifier.server_key, SCRAM_KEY);
 	return login_auth_step(l, NULL, out, e);
 }
 
-static enum login_step
-exchange_with_keys(struct login *l, struct buf *out, struct err *e)
+/* Those that need no derivation. */
+static void
+look_at_secrets(struct login *l)
 {
-	struct scram_verifier v = l->keys->query.verifier;
-	enum login_step step;
+	int i;
 
+	for (i = 0; i < 2; i++) {
+		struct login_secret *s = &l->secrets[i];
+
+		if (s->ready || secret_kind(s->text) == SECRET_PLAIN)
+			continue;
+		s->ready = true;
+		if (!scram_verifier_parse(s->text, &s->verifier))
+			s->verifier.iterations = 0;
+	}
+}
+
+static void
+take_keys(struct login *l)
+{
+	struct login_secret *s = &l->secrets[l->deriving];
+
+	s->ready = true;
+	s->verifier = l->keys->query.verifier;
+	drop_keys(l);
+}
+
+/* Plain secrets get a verifier each, with the same salt, as the client is told
+ * only one: that of the other secret, where it has one already. */
+static enum login_step
+derive_secrets(struct login *l, struct buf *out, struct err *e)
+{
+	int i;
+
+	look_at_secrets(l);
+	for (i = 0; i < 2; i++) {
+		const struct scram_verifier *like = derived(&l->secrets[!i]);
+
+		if (l->secrets[i].ready)
+			continue;
+		/* At such a cost it is not done: that one is left out. */
+		if (like != NULL && like->iterations > SCRAM_ITERATIONS_MAX) {
+			l->secrets[i].ready = true;
+			continue;
+		}
+		l->deriving = i;
+		switch (ask_keys(l, l->secrets[i].text, like, false)) {
+		case KEYS_NOW:
+			take_keys(l);
+			break;
+		case KEYS_LATER:
+			l->waits = WAITS_FOR_KEYS;
+			return LOGIN_MORE;
+		case KEYS_REFUSED:
+			return too_many(l, e);
+		}
+	}
+	return begin_exchange(l, out, e);
+}
+
+static enum login_step
+with_keys(struct login *l, struct buf *out, struct err *e)
+{
 	if (!l->keys->query.ok)
 		return too_many(l, e);
-	drop_keys(l);
-	step = begin_exchange(l, &v, out, e);
-	wipe(&v, sizeof(v));
-	return step;
+	take_keys(l);
+	return derive_secrets(l, out, e);
+}
+
+/* An md5 challenge becomes SCRAM where the secret is a SCRAM one. */
+static bool
+is_by_scram(const struct login *l)
+{
+	return l->choice.method == METHOD_SCRAM ||
+	    (l->choice.method == METHOD_MD5 &&
+		secret_kind(l->r.secret) == SECRET_SCRAM);
 }
 
 static enum login_step
 with_secret(struct login *l, struct buf *out, struct err *e)
 {
-	if (l->choice.method != METHOD_SCRAM ||
-	    secret_kind(l->r.secret) != SECRET_PLAIN)
-		return begin_exchange(l, NULL, out, e);
-	switch (ask_keys(l, l->r.secret, NULL)) {
-	case KEYS_NOW:
-		return exchange_with_keys(l, out, e);
-	case KEYS_LATER:
-		l->waits = WAITS_FOR_KEYS;
-		return LOGIN_MORE;
-	case KEYS_REFUSED:
-		break;
-	}
-	return too_many(l, e);
+	l->secrets[0].text = l->r.secret;
+	if (is_by_scram(l))
+		return derive_secrets(l, out, e);
+	return begin_exchange(l, out, e);
 }
 
 /* ---- secrets that PostgreSQL has ---- */
@@ -194,6 +258,8 @@ on_looked_up(void *arg, const struct lookup_result *r)
 	l->lookup_failed = r->verdict == LOOKUP_FAILED;
 	if (r->verdict == LOOKUP_FOUND)
 		l->r.secret = arena_strdup(l->arena, r->secret);
+	if (r->verdict == LOOKUP_FOUND && r->old_secret != NULL)
+		l->secrets[1].text = arena_strdup(l->arena, r->old_secret);
 	if (err_is_set(&r->err))
 		log_lookup(l, &r->err);
 	l->answered = true;
@@ -267,6 +333,7 @@ login_begin_auth(struct login *l, struct buf *out, struct err *e)
 	if (!login_choose(l, l->cfg, &l->choice, e))
 		return LOGIN_FAILED;
 	l->r.secret = config_secret(l->cfg, l->r.user, NULL);
+	l->secrets[1].text = config_old_secret(l->cfg, l->r.user);
 	if (!wants_lookup(l))
 		return prove(l, out, e);
 	start_lookup(l);
@@ -289,18 +356,22 @@ stepped(struct login *l, enum step step, struct err *e)
 	return LOGIN_FAILED;
 }
 
+static enum login_step ask_judge(struct login *l, struct err *e);
+
 static enum login_step
 judged(struct login *l, struct err *e)
 {
 	bool good = l->keys->query.ok;
+	enum step step;
 
-	if (good) {
+	if (good && !auth_server_used_old(l->auth)) {
 		/* As after SCRAM: keys that log in to the server. */
 		l->r.keys = l->keys->query.keys;
 		l->r.has_keys = true;
 	}
 	drop_keys(l);
-	return stepped(l, auth_server_verdict(l->auth, good, e), e);
+	step = auth_server_verdict(l->auth, good, e);
+	return step == STEP_MORE ? ask_judge(l, e) : stepped(l, step, e);
 }
 
 /* A cleartext password against a stored verifier. */
@@ -311,7 +382,7 @@ ask_judge(struct login *l, struct err *e)
 
 	if (v->iterations > SCRAM_ITERATIONS_MAX)
 		return stepped(l, auth_server_verdict(l->auth, false, e), e);
-	switch (ask_keys(l, auth_server_asks(l->auth), v)) {
+	switch (ask_keys(l, auth_server_asks(l->auth), v, true)) {
 	case KEYS_NOW:
 		return judged(l, e);
 	case KEYS_LATER:
@@ -345,7 +416,7 @@ login_go_on(struct login *l, struct buf *out, struct err *e)
 	case WAITS_FOR_SECRET:
 		return looked_up(l, out, e);
 	case WAITS_FOR_KEYS:
-		return exchange_with_keys(l, out, e);
+		return with_keys(l, out, e);
 	case WAITS_FOR_JUDGE:
 		return judged(l, e);
 	case WAITS_FOR_CLIENT:
@@ -401,5 +472,6 @@ login_proven(struct login *l, struct err *e)
 {
 	if (l->auth && auth_server_keys(l->auth, &l->r.keys))
 		l->r.has_keys = true;
+	l->r.used_old = l->auth && auth_server_used_old(l->auth);
 	return admit(l, e) ? LOGIN_PROVEN : LOGIN_FAILED;
 }

@@ -280,7 +280,9 @@ login_recheck(const struct login *l, const struct config *now, struct err *e)
 		return err_set(e, "3D000", "no such database: %s",
 		    r->database);
 	if (!same_text(config_secret(l->cfg, r->user, NULL),
-	    config_secret(now, r->user, NULL)))
+	    config_secret(now, r->user, NULL)) ||
+	    !same_text(config_old_secret(l->cfg, r->user),
+		config_old_secret(now, r->user)))
 		return refuse_changed(e, "another secret of the user");
 	if (!login_choose(l, now, &c, e))
 		return false;

@@ -46,6 +46,13 @@ struct login_choice {
 	const char *options; /* of the rule, else "" */
 };
 
+/* One of the two secrets that may be valid. */
+struct login_secret {
+	const char *text; /* NULL: none */
+	struct scram_verifier verifier;
+	bool ready; /* the verifier is; or there never will be one */
+};
+
 struct login {
 	struct hub *hub;
 	struct loop *loop;
@@ -57,6 +64,9 @@ struct login {
 	struct lookup *lookup; /* WAITS_FOR_SECRET, until it has come */
 	bool looked_up; /* r.secret is what auth_query gave, if it did */
 	bool lookup_failed;
+	/* The current one (text is r.secret) and the old one. */
+	struct login_secret secrets[2];
+	int deriving; /* which of them */
 	struct login_keys *keys; /* WAITS_FOR_KEYS, WAITS_FOR_JUDGE */
 	struct config *cfg;
 	struct arena *arena;

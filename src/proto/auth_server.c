@@ -18,23 +18,51 @@ same_secret(const char *a, const char *b)
 enum server_state { AT_START, WANTS_PASSWORD, WANTS_MECHANISM, WANTS_SASL,
 	WANTS_VERDICT, AT_END };
 
+/* One of the two. */
+struct candidate {
+	enum secret_kind kind;
+	char *secret; /* never NULL */
+	struct scram_verifier verifier; /* without iterations: none */
+};
+
 struct auth_server {
 	enum auth_method method;
 	enum server_state state;
 	bool known;
 	bool doomed;
 	bool defer;
-	enum secret_kind kind;
+	bool used_old;
 	char *user;
-	char *secret; /* never NULL */
-	char *password; /* AUTH_PLAIN: as the client gave it, once right */
+	struct candidate now, old;
+	char *password; /* as the client gave it, where it is of use */
 	uint8_t md5_salt[AUTH_MD5_SALT];
-	struct scram_verifier verifier;
 	bool derived; /* the verifier is of a plain secret */
 	struct scram_server *scram;
 	struct scram_keys keys;
 	bool has_keys;
 };
+
+static void
+candidate_init(struct candidate *c, const char *secret)
+{
+	c->secret = xstrdup(secret != NULL ? secret : "");
+	c->kind = secret_kind(c->secret);
+	if (c->kind == SECRET_SCRAM)
+		scram_verifier_parse(c->secret, &c->verifier);
+}
+
+/* Of a plain secret: as derived earlier, else with a salt of its own. */
+static void
+candidate_derive(struct candidate *c, const struct scram_verifier *derived,
+    uint32_t iterations)
+{
+	if (c->kind != SECRET_PLAIN)
+		return;
+	if (derived != NULL)
+		c->verifier = *derived;
+	else
+		scram_verifier_make(c->secret, iterations, &c->verifier);
+}
 
 static void
 choose_verifier(struct auth_server *s, const struct auth_server_args *a)
@@ -43,25 +71,15 @@ choose_verifier(struct auth_server *s, const struct auth_server_args *a)
 	uint32_t iterations = a->scram_iterations != 0 ? a->scram_iterations :
 	    SCRAM_ITERATIONS;
 
-	switch (s->kind) {
-	case SECRET_SCRAM:
-		scram_verifier_parse(s->secret, &s->verifier);
+	s->derived = s->now.kind == SECRET_PLAIN;
+	candidate_derive(&s->now, a->verifier, iterations);
+	if (a->old_verifier != NULL)
+		candidate_derive(&s->old, a->old_verifier, iterations);
+	if (s->now.verifier.iterations > 0 || s->old.verifier.iterations > 0)
 		return;
-	case SECRET_PLAIN:
-		s->derived = true;
-		if (a->verifier != NULL)
-			s->verifier = *a->verifier;
-		else
-			scram_verifier_make(s->secret, iterations,
-			    &s->verifier);
-		return;
-	case SECRET_NONE:
-	case SECRET_MD5:
-		s->doomed = true;
-		scram_verifier_mock(s->user, a->mock_seed != NULL ?
-		    a->mock_seed : no_seed, iterations, &s->verifier);
-		return;
-	}
+	s->doomed = true;
+	scram_verifier_mock(s->user, a->mock_seed != NULL ? a->mock_seed :
+	    no_seed, iterations, &s->now.verifier);
 }
 
 struct auth_server *
@@ -74,15 +92,13 @@ auth_server_new(const struct auth_server_args *a)
 	s->doomed = a->doomed;
 	s->defer = a->defer;
 	s->user = xstrdup(a->user);
-	s->secret = xstrdup(s->known ? a->secret : "");
-	s->kind = secret_kind(s->secret);
+	candidate_init(&s->now, a->secret);
+	candidate_init(&s->old, a->old_secret);
 	/* Our MD5 challenge cannot be checked against SCRAM's keys. */
-	if (s->method == AUTH_MD5 && s->kind == SECRET_SCRAM)
+	if (s->method == AUTH_MD5 && s->now.kind == SECRET_SCRAM)
 		s->method = AUTH_SCRAM;
 	if (s->method == AUTH_SCRAM)
 		choose_verifier(s, a);
-	else if (s->kind == SECRET_SCRAM)
-		scram_verifier_parse(s->secret, &s->verifier);
 	return s;
 }
 
@@ -92,7 +108,8 @@ auth_server_free(struct auth_server *s)
 	if (s == NULL)
 		return;
 	free(s->user);
-	wipe_free(s->secret);
+	wipe_free(s->now.secret);
+	wipe_free(s->old.secret);
 	wipe_free(s->password);
 	scram_server_free(s->scram);
 	wipe(s, sizeof(*s));
@@ -138,22 +155,21 @@ server_begin(struct auth_server *s, struct buf *out, struct err *e)
 }
 
 static bool
-plain_fits(const struct auth_server *s, const char *password)
+plain_fits(const struct auth_server *s, const struct candidate *c,
+    const char *password)
 {
 	char text[36];
 
-	switch (s->kind) {
+	switch (c->kind) {
 	case SECRET_PLAIN:
-		return same_secret(password, s->secret);
+		return same_secret(password, c->secret);
 	case SECRET_MD5:
 		md5_secret(password, s->user, text);
-		return same_secret(text, s->secret);
-	case SECRET_SCRAM: {
-		struct scram_verifier v;
-
-		return scram_verifier_parse(s->secret, &v) &&
-		    scram_verifier_check(&v, password);
-	}
+		return same_secret(text, c->secret);
+	case SECRET_SCRAM:
+		/* Deferred: somebody else is asked, if need be. */
+		return !s->defer &&
+		    scram_verifier_check(&c->verifier, password);
 	case SECRET_NONE:
 		return false;
 	}
@@ -161,25 +177,48 @@ plain_fits(const struct auth_server *s, const char *password)
 }
 
 static bool
-md5_fits(const struct auth_server *s, const char *response)
+md5_fits(const struct auth_server *s, const struct candidate *c,
+    const char *response)
 {
 	char secret[36], text[36];
 
-	if (s->kind == SECRET_PLAIN)
-		md5_secret(s->secret, s->user, secret);
-	else if (s->kind == SECRET_MD5)
-		copy_str(secret, sizeof(secret), s->secret);
+	if (c->kind == SECRET_PLAIN)
+		md5_secret(c->secret, s->user, secret);
+	else if (c->kind == SECRET_MD5)
+		copy_str(secret, sizeof(secret), c->secret);
 	else
 		return false;
-	return secret[0] != '\0' && auth_md5_response(secret, s->md5_salt, text) &&
+	return secret[0] != '\0' &&
+	    auth_md5_response(secret, s->md5_salt, text) &&
 	    same_secret(text, response);
 }
 
+/* Both are looked at, whatever the first one says. */
 static bool
-is_judged_elsewhere(const struct auth_server *s)
+fits(struct auth_server *s, const char *password)
 {
-	return s->method == AUTH_PAM || s->method == AUTH_LDAP ||
-	    (s->method == AUTH_PLAIN && s->defer && s->kind == SECRET_SCRAM);
+	bool now, old;
+
+	if (s->method == AUTH_PLAIN) {
+		now = plain_fits(s, &s->now, password);
+		old = plain_fits(s, &s->old, password);
+	} else {
+		now = md5_fits(s, &s->now, password);
+		old = md5_fits(s, &s->old, password);
+	}
+	s->used_old = old && !now;
+	return now || old;
+}
+
+static bool
+is_judged_elsewhere(struct auth_server *s)
+{
+	if (s->method == AUTH_PAM || s->method == AUTH_LDAP)
+		return true;
+	if (s->method != AUTH_PLAIN || !s->defer)
+		return false;
+	s->used_old = s->now.kind != SECRET_SCRAM;
+	return s->now.kind == SECRET_SCRAM || s->old.kind == SECRET_SCRAM;
 }
 
 /* A password that does not fit is of no further use. */
@@ -200,7 +239,6 @@ server_password(struct auth_server *s, struct span in, struct err *e)
 {
 	const char *password;
 	struct reader r;
-	bool fits;
 
 	reader_init(&r, in);
 	password = reader_cstr(&r);
@@ -215,15 +253,13 @@ server_password(struct auth_server *s, struct span in, struct err *e)
 	}
 	if (s->method != AUTH_MD5)
 		s->password = xstrdup(password);
-	if (is_judged_elsewhere(s)) {
-		s->state = WANTS_VERDICT;
-		return STEP_MORE;
-	}
-	fits = s->method == AUTH_PLAIN ? plain_fits(s, password) :
-	    md5_fits(s, password);
-	if (!fits || s->doomed)
+	if (s->method != AUTH_PAM && s->method != AUTH_LDAP &&
+	    fits(s, password))
+		return s->doomed ? server_refuses(s, e) : STEP_DONE;
+	if (!is_judged_elsewhere(s))
 		return server_refuses(s, e);
-	return STEP_DONE;
+	s->state = WANTS_VERDICT;
+	return STEP_MORE;
 }
 
 const char *
@@ -235,7 +271,7 @@ auth_server_asks(const struct auth_server *s)
 const struct scram_verifier *
 auth_server_judge(const struct auth_server *s)
 {
-	return &s->verifier;
+	return s->used_old ? &s->old.verifier : &s->now.verifier;
 }
 
 enum step
@@ -243,8 +279,19 @@ auth_server_verdict(struct auth_server *s, bool good, struct err *e)
 {
 	bool asked = s->state == WANTS_VERDICT;
 
+	if (asked && !good && s->method == AUTH_PLAIN && !s->used_old &&
+	    s->old.kind == SECRET_SCRAM) {
+		s->used_old = true;
+		return STEP_MORE;
+	}
 	s->state = AT_END;
 	return asked && good && !s->doomed ? STEP_DONE : server_refuses(s, e);
+}
+
+bool
+auth_server_used_old(const struct auth_server *s)
+{
+	return s->used_old;
 }
 
 static enum step
@@ -259,7 +306,10 @@ server_sasl(struct auth_server *s, struct span in, struct buf *out,
 		reply_auth(out, step == STEP_DONE ? AUTH_CODE_SASL_FINAL :
 		    AUTH_CODE_SASL_CONTINUE, buf_span(&said));
 	/* Only keys that the server knows by the same verifier are of use. */
-	s->has_keys = step == STEP_DONE && s->kind == SECRET_SCRAM;
+	s->used_old = step == STEP_DONE && (scram_server_was_other(s->scram) ||
+	    s->now.verifier.iterations == 0);
+	s->has_keys = step == STEP_DONE && !s->used_old &&
+	    s->now.kind == SECRET_SCRAM;
 	s->state = step == STEP_MORE ? WANTS_SASL : AT_END;
 	buf_free(&said);
 	return step;
@@ -289,7 +339,12 @@ server_mechanism(struct auth_server *s, struct span in, struct buf *out,
 		    "authentication mechanism");
 		return STEP_FAIL;
 	}
-	s->scram = scram_server_new(&s->verifier, s->doomed);
+	if (s->now.verifier.iterations > 0) {
+		s->scram = scram_server_new(&s->now.verifier, s->doomed);
+		scram_server_also(s->scram, &s->old.verifier);
+	} else {
+		s->scram = scram_server_new(&s->old.verifier, s->doomed);
+	}
 	if (n >= 0)
 		return server_sasl(s, first, out, e);
 	/* Without a first response: an empty challenge asks for it. */
@@ -347,5 +402,6 @@ auth_server_password(const struct auth_server *s)
 const struct scram_verifier *
 auth_server_verifier(const struct auth_server *s)
 {
-	return s->derived && s->verifier.iterations > 0 ? &s->verifier : NULL;
+	return s->derived && s->now.verifier.iterations > 0 ?
+	    &s->now.verifier : NULL;
 }

@@ -282,6 +282,8 @@ enum state { WANTS_FIRST, WANTS_FINAL, IS_OVER };
 
 struct scram_server {
 	struct scram_verifier v;
+	struct scram_verifier other; /* without iterations: there is none */
+	bool was_other;
 	bool doomed;
 	enum state state;
 	uint8_t flag; /* channel binding, as the client began: n or y */
@@ -297,6 +299,27 @@ scram_server_new(const struct scram_verifier *v, bool doomed)
 	s->v = *v;
 	s->doomed = doomed;
 	return s;
+}
+
+bool
+scram_verifier_agrees(const struct scram_verifier *a,
+    const struct scram_verifier *b)
+{
+	return a->iterations == b->iterations && a->salt_n == b->salt_n &&
+	    memcmp(a->salt, b->salt, a->salt_n) == 0;
+}
+
+void
+scram_server_also(struct scram_server *s, const struct scram_verifier *v)
+{
+	if (scram_verifier_agrees(&s->v, v))
+		s->other = *v;
+}
+
+bool
+scram_server_was_other(const struct scram_server *s)
+{
+	return s->was_other;
 }
 
 void
@@ -376,31 +399,39 @@ server_first(struct scram_server *s, struct span in, struct buf *out,
 
 /* The client's key by its proof, if that is right. */
 static bool
-check_proof(const struct scram_server *s, struct span auth_message,
-    const uint8_t proof[SCRAM_KEY], uint8_t client_key[SCRAM_KEY])
+check_proof(const struct scram_server *s, const struct scram_verifier *v,
+    struct span auth_message, const uint8_t proof[SCRAM_KEY],
+    uint8_t client_key[SCRAM_KEY])
 {
 	uint8_t signature[SCRAM_KEY], stored[SCRAM_KEY];
 	bool ok;
 	size_t i;
 
-	ok = digest_hmac_sha256(KEY_SPAN(s->v.stored_key), auth_message,
+	ok = digest_hmac_sha256(KEY_SPAN(v->stored_key), auth_message,
 	    signature);
 	for (i = 0; i < SCRAM_KEY; i++)
 		client_key[i] = proof[i] ^ signature[i];
 	ok = digest_sha256(SPAN(client_key, SCRAM_KEY), stored) && ok;
-	ok = digest_same(stored, s->v.stored_key, SCRAM_KEY) && ok;
-	return ok && !s->doomed && s->v.iterations > 0;
+	ok = digest_same(stored, v->stored_key, SCRAM_KEY) && ok;
+	return ok && !s->doomed && v->iterations > 0;
 }
 
 static enum step
-server_prove(const struct scram_server *s, struct span auth_message,
+server_prove(struct scram_server *s, struct span auth_message,
     const uint8_t proof[SCRAM_KEY], struct buf *out, struct scram_keys *keys,
     struct err *e)
 {
 	uint8_t client_key[SCRAM_KEY], signature[SCRAM_KEY];
 
-	if (!check_proof(s, auth_message, proof, client_key) ||
-	    !digest_hmac_sha256(KEY_SPAN(s->v.server_key), auth_message,
+	const struct scram_verifier *v = &s->v;
+
+	if (!check_proof(s, v, auth_message, proof, client_key) &&
+	    s->other.iterations > 0) {
+		v = &s->other;
+		s->was_other = true;
+	}
+	if (!check_proof(s, v, auth_message, proof, client_key) ||
+	    !digest_hmac_sha256(KEY_SPAN(v->server_key), auth_message,
 	    signature)) {
 		wipe(client_key, sizeof(client_key));
 		err_set(e, "28P01", "SASL authentication failed");
@@ -408,7 +439,7 @@ server_prove(const struct scram_server *s, struct span auth_message,
 	}
 	if (keys != NULL) {
 		memcpy(keys->client_key, client_key, SCRAM_KEY);
-		memcpy(keys->server_key, s->v.server_key, SCRAM_KEY);
+		memcpy(keys->server_key, v->server_key, SCRAM_KEY);
 	}
 	wipe(client_key, sizeof(client_key));
 	buf_append(out, "v=", 2);

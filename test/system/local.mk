@@ -30,6 +30,7 @@ system_tests = \
 	test/system/test_pgbench \
 	test/system/test_replication \
 	test/system/test_service \
+	test/system/test_rotation \
 	test/system/test_show \
 	test/system/test_timeouts \
 	test/system/test_wire
@@ -83,6 +84,7 @@ test_system_test_peers_LDADD = $(system_libs)
 test_system_test_pgbench_LDADD = $(system_libs)
 test_system_test_service_LDADD = $(system_libs)
 test_system_test_proxy_LDADD = $(system_libs)
+test_system_test_rotation_LDADD = $(system_libs)
 test_system_test_show_LDADD = $(system_libs)
 test_system_test_replication_LDADD = $(system_libs)
 test_system_test_timeouts_LDADD = $(system_libs)

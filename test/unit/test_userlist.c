@@ -53,6 +53,59 @@ START_TEST(line_gives_user_and_secret)
 }
 END_TEST
 
+#define VERIFIER(salt, iterations) \
+	"SCRAM-SHA-256$" iterations ":" salt "$" \
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:" \
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+/* NULL, NULL: the line is refused. */
+START_TEST(second_secret_stands_behind_the_word_old)
+{
+	static const struct {
+		const char *text, *secret, *old;
+	} cases[] = {
+		{ "\"u\" \"s\" old \"t\"", "s", "t" },
+		{ "\"u\" \"s\"\told\t\"t\"\"t\" and so on", "s", "t\"t" },
+		{ "\"u\" \"s\"", "s", NULL },
+		/* The rest of a line may be anything. */
+		{ "\"u\" \"s\" old", "s", NULL },
+		{ "\"u\" \"s\" old t", "s", NULL },
+		{ "\"u\" \"s\" old\"t\"", "s", NULL },
+		{ "\"u\" \"s\" older \"t\"", "s", NULL },
+		{ "\"u\" \"s\" \"t\"", "s", NULL },
+		{ "\"u\" \"s\" old \"t", NULL, NULL },
+		{ "\"u\" \"s\" old \"\"", NULL, NULL },
+		{ "\"u\" \"\" old \"t\"", NULL, NULL },
+		{ "\"u\" \"" VERIFIER("c2FsdA==", "4096") "\" old \""
+		  VERIFIER("c2FsdA==", "4096") "\"",
+		    VERIFIER("c2FsdA==", "4096"),
+		    VERIFIER("c2FsdA==", "4096") },
+		{ "\"u\" \"" VERIFIER("c2FsdA==", "4096") "\" old \""
+		  VERIFIER("c2FsdDI=", "4096") "\"", NULL, NULL },
+		{ "\"u\" \"" VERIFIER("c2FsdA==", "4096") "\" old \""
+		  VERIFIER("c2FsdA==", "4097") "\"", NULL, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct arena *a = arena_new();
+		struct userlist u;
+		struct userlist_entry x;
+		struct err e;
+		bool ok;
+
+		userlist_init(&u, span_of(cases[i].text));
+		ok = userlist_next(&u, a, &x, &e) == USERLIST_ENTRY;
+		ck_assert_msg(ok == (cases[i].secret != NULL), "%s",
+		    cases[i].text);
+		if (ok) {
+			ck_assert_str_eq(x.secret, cases[i].secret);
+			ck_assert_pstr_eq(x.old_secret, cases[i].old);
+		}
+		arena_wipe_free(a);
+	}
+}
+END_TEST
+
 START_TEST(comments_are_skipped_and_lines_counted)
 {
 	struct arena *a = arena_new();
@@ -150,5 +203,6 @@ START_TEST(error_never_shows_the_secret)
 END_TEST
 
 UNIT_MAIN(UNIT_SUITE("userlist", line_gives_user_and_secret,
+    second_secret_stands_behind_the_word_old,
     comments_are_skipped_and_lines_counted, lengths_are_bounded,
     every_truncation_is_refused, error_never_shows_the_secret))
