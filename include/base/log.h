@@ -7,7 +7,14 @@
  * write again. Before log_start() and after log_stop() lines go to stderr
  * directly.
  *
- * Line: YYYY-MM-DD HH:MM:SS.mmm TZ [PID] LEVEL text
+ * A line is
+ *
+ *	YYYY-MM-DD HH:MM:SS.mmm TZ [PID] LEVEL text
+ *
+ * or, with json, one object {"time", "pid", "level", "message"} with the fields
+ * of log_event() behind; its time is UTC. Where stderr is systemd's journal a
+ * line there is only its text, with its priority.
+ *
  * LEVEL is one of FATAL ERROR WARNING LOG DEBUG NOISE. Newlines inside text
  * become newline+tab, other control characters a question mark. A line is cut
  * at 16 kB. Per-connection prefixes are the caller's doing.
@@ -36,6 +43,7 @@ enum log_level {
 struct log_target {
 	bool to_stderr;
 	const char *file; /* NULL or "" = none; appended */
+	bool json; /* lines are JSON objects */
 	bool syslog;
 	const char *syslog_ident;
 	const char *syslog_facility; /* unknown names mean daemon */
@@ -56,6 +64,16 @@ bool log_enabled(enum log_level lvl);
 uint64_t log_dropped(void);
 
 void log_at(enum log_level lvl, const char *fmt, ...) PRINTF(2, 3);
+
+/* The same with what a program that reads JSON wants apart; as text the line
+ * is what fmt says, and nothing else. */
+struct log_field {
+	const char *key;
+	const char *text; /* NULL: the number */
+	int64_t number;
+};
+void log_event(enum log_level lvl, const struct log_field *fields, size_t n,
+    const char *fmt, ...) PRINTF(4, 5);
 
 #define log_fatal(...) log_at(LVL_FATAL, __VA_ARGS__)
 #define log_error(...) log_at(LVL_ERROR, __VA_ARGS__)

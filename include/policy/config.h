@@ -110,6 +110,8 @@ struct user_conf {
 	int line;
 };
 
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
 /* One line of [peers]. */
 struct peer_conf {
 	int id;
@@ -126,6 +128,9 @@ struct config {
 	bool syslog;
 	const char *syslog_ident;
 	const char *syslog_facility;
+	enum log_format log_format;
+	int64_t log_min_duration_us; /* 0 = off */
+	int log_duration_sample; /* percent */
 	bool log_connections, log_disconnections, log_pooler_errors, log_stats;
 	int64_t stats_period_us;
 	int verbose;

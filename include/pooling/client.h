@@ -54,6 +54,7 @@ struct client_home {
 	struct client_list clients; /* logged in */
 	struct client_list logins; /* not yet, oldest first */
 	int n_logins;
+	uint64_t dice; /* which slow queries are logged */
 	_Atomic int load; /* connections of any kind */
 };
 

@@ -64,7 +64,19 @@ enum relay_end {
 			 * 57014 */
 };
 
+/* A query that took at least slow_us. */
+struct slow_query {
+	usec_t run_us;
+	usec_t wait_us; /* before it, for a server */
+	uint64_t rows; /* as its CommandCompletes say */
+	uint32_t pid; /* of the server */
+	const char *sqlstate; /* of its first error; "" = none */
+	uint64_t fingerprint; /* of its first text; 0 = it had none */
+};
+
 struct relay_owner {
+	/* A slow query is over; may come inside anything but relay_start(). */
+	void (*slow)(void *arg, const struct slow_query *q);
 	/* Not inside relay_start(). reason goes to the log. */
 	void (*over)(void *arg, enum relay_end end, const struct err *e,
 	    const char *reason);
@@ -85,6 +97,8 @@ struct relay_args {
 	bool client_eof; /* it has sent all it will */
 	bool no_query; /* disable_pqexec */
 	uint32_t max_packet;
+	usec_t slow_us; /* tell of queries that take as long; 0 = of none */
+	usec_t wait_us; /* that the first one has waited for its server */
 };
 
 /* Relays come from a free list of the worker. */
@@ -101,6 +115,8 @@ void relay_abort(struct relay *r);
 /* The client is to leave: in session mode too it ends with RELAY_DONE when its
  * transaction is over; now, if at_rest and none is open. */
 void relay_yield(struct relay *r, bool at_rest);
+/* RELOAD: another slow_us, from the next query on. */
+void relay_set_slow(struct relay *r, usec_t slow_us);
 /* A CancelRequest for the client. done() comes when it has been dealt with. */
 void relay_cancel(struct relay *r, void (*done)(void *arg), void *arg);
 /* The client has got a part of a message: nothing may be said to it that is

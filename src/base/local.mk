@@ -7,4 +7,5 @@ libpure_a_SOURCES += \
 	src/base/arena.c include/base/arena.h \
 	src/base/map.c include/base/map.h
 
-pooler_core_sources += src/base/log.c include/base/log.h
+pooler_core_sources += src/base/log.c include/base/log.h \
+	src/base/log_line.c src/base/log_line.h

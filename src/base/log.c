@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "log_line.h"
 
 /*
  * Two batches of half a ring each: callers fill one while the writer thread
@@ -20,20 +22,13 @@
  */
 #define BATCH_BYTES (512 * 1024)
 #define BATCH_LINES 16384
-#define LINE_MAX_BYTES 16384 /* a longer line is cut */
 #define STOP_WAIT_MS 1000 /* log_stop() waits this long for the writer */
 #define STDERR_WAIT_MS 100 /* while a file or syslog waits behind it */
-
-struct line {
-	uint32_t n;
-	uint16_t text_at; /* where the text begins, behind the LEVEL */
-	uint8_t level;
-};
 
 struct batch {
 	char *bytes;
 	size_t n;
-	struct line *lines;
+	struct log_line *lines;
 	size_t n_lines;
 };
 
@@ -42,22 +37,11 @@ struct batch {
 struct target {
 	atomic_uint refs;
 	bool to_stderr;
+	bool journal; /* stderr is the journal: it has clocks of its own */
 	int fd; /* -1 = no file */
 	bool syslog;
 	char ident[64];
 	int facility;
-};
-
-static const struct {
-	const char *word;
-	int priority;
-} levels[] = {
-	[LVL_FATAL] = { "FATAL", LOG_CRIT },
-	[LVL_ERROR] = { "ERROR", LOG_ERR },
-	[LVL_WARNING] = { "WARNING", LOG_WARNING },
-	[LVL_LOG] = { "LOG", LOG_INFO },
-	[LVL_DEBUG] = { "DEBUG", LOG_DEBUG },
-	[LVL_NOISE] = { "NOISE", LOG_DEBUG },
 };
 
 static const struct {
@@ -76,6 +60,7 @@ static const struct {
 };
 
 static _Atomic int max_level = LVL_LOG;
+static atomic_bool as_json;
 static _Atomic uint64_t dropped;
 
 /* All below is protected by the lock. */
@@ -112,72 +97,6 @@ static void
 count_dropped(uint64_t n)
 {
 	atomic_fetch_add_explicit(&dropped, n, memory_order_relaxed);
-}
-
-/* Making a line. */
-
-/* "YYYY-MM-DD HH:MM:SS.mmm TZ ", the seconds made once each per thread. */
-static size_t
-put_time(char *at, size_t cap)
-{
-	static _Thread_local time_t cached = -1;
-	static _Thread_local char day[32], zone[16];
-	usec_t now = clock_wall_us();
-	time_t sec = (time_t)(now / USEC_PER_SEC);
-	int n;
-
-	if (sec != cached) {
-		struct tm tm;
-
-		localtime_r(&sec, &tm);
-		strftime(day, sizeof(day), "%Y-%m-%d %H:%M:%S", &tm);
-		strftime(zone, sizeof(zone), "%Z", &tm);
-		cached = sec;
-	}
-	n = snprintf(at, cap, "%s.%03d %s ", day,
-	    (int)(now % USEC_PER_SEC / USEC_PER_MSEC), zone);
-	return n > 0 && (size_t)n < cap ? (size_t)n : 0;
-}
-
-/*
- * Copies text so that one event stays one line: newlines become newline+tab,
- * and other control characters, which strangers could send to fool whoever
- * reads the log on a terminal, a question mark.
- */
-static size_t
-put_text(char *at, size_t cap, const char *text)
-{
-	size_t n = 0;
-
-	for (; *text != '\0' && n + 2 < cap; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '\n') {
-			if (text[1] == '\0')
-				break;
-			at[n++] = '\n';
-			at[n++] = '\t';
-		} else
-			at[n++] = (c < 0x20 && c != '\t') || c == 0x7f ? '?' :
-			    (char)c;
-	}
-	return n;
-}
-
-static size_t
-put_line(char *at, size_t cap, struct line *l, enum log_level lvl,
-    const char *text)
-{
-	size_t n = put_time(at, cap);
-
-	n += (size_t)snprintf(at + n, cap - n, "[%d] %s ", (int)getpid(),
-	    levels[lvl].word);
-	l->level = (uint8_t)lvl;
-	l->text_at = (uint16_t)n;
-	n += put_text(at + n, cap - n - 1, text);
-	at[n++] = '\n';
-	l->n = (uint32_t)n;
-	return n;
 }
 
 /* Writing it. */
@@ -229,22 +148,84 @@ write_polled(int fd, const char *p, size_t n, int wait_ms, bool persist)
 	return true;
 }
 
+/* A full disk: nobody can be told but the counter. */
 static void
-write_file(int fd, const char *p, size_t n)
+count_unwritten(const struct batch *b, size_t done)
 {
-	while (n > 0) {
-		ssize_t done = write(fd, p, n);
+	size_t i, end = 0, lost = 0;
 
-		if (done < 0 && errno == EINTR)
+	for (i = 0; i < b->n_lines; i++) {
+		end += b->lines[i].n;
+		lost += end > done;
+	}
+	count_dropped(lost);
+}
+
+static void
+write_file(int fd, const struct batch *b)
+{
+	size_t at = 0;
+
+	while (at < b->n) {
+		ssize_t n = write(fd, b->bytes + at, b->n - at);
+
+		if (n < 0 && errno == EINTR)
 			continue;
-		/* A full disk: nobody can be told but the counter. */
-		if (done <= 0) {
-			count_dropped(1);
+		if (n <= 0) {
+			count_unwritten(b, at);
 			return;
 		}
-		p += done;
-		n -= (size_t)done;
+		at += (size_t)n;
 	}
+}
+
+/*
+ * The journal puts clock, host and process beside a line itself, and takes its
+ * priority from a number before it (sd-daemon(3)). A line feed would begin a
+ * record of its own.
+ */
+static bool
+write_journal_line(const char *p, const struct log_line *l, bool persist)
+{
+	char bytes[LOG_LINE_MAX + 8];
+	size_t n = (size_t)snprintf(bytes, 8, "<%d>",
+	    log_level_priority(l->level));
+	size_t i;
+
+	for (i = l->text_at; i + 1 < l->n; i++)
+		if (p[i] != '\n')
+			bytes[n++] = p[i] == '\t' ? ' ' : p[i];
+	bytes[n++] = '\n';
+	return write_polled(STDERR_FILENO, bytes, n, STDERR_WAIT_MS, persist);
+}
+
+static void
+write_journal(const struct batch *b, bool persist)
+{
+	size_t i, at = 0;
+
+	for (i = 0; i < b->n_lines; i++) {
+		if (!write_journal_line(b->bytes + at, &b->lines[i],
+		    persist)) {
+			count_dropped(b->n_lines - i);
+			return;
+		}
+		at += b->lines[i].n;
+	}
+}
+
+/* systemd tells which file the journal's end of stderr is. */
+static bool
+stderr_is_journal(void)
+{
+	const char *text = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return text != NULL && sscanf(text, "%llu:%llu", &dev, &ino) == 2 &&
+	    fstat(STDERR_FILENO, &st) == 0 &&
+	    (unsigned long long)st.st_dev == dev &&
+	    (unsigned long long)st.st_ino == ino;
 }
 
 static void
@@ -255,6 +236,10 @@ write_stderr(const struct batch *b, const struct target *t)
 	bool persist = t->fd < 0 && !t->syslog;
 	size_t i = 0, at = 0;
 
+	if (t->journal) {
+		write_journal(b, persist);
+		return;
+	}
 	while (i < b->n_lines) {
 		size_t n = b->lines[i].n, first = i++;
 
@@ -282,9 +267,9 @@ write_syslog(const struct batch *b, const struct target *t)
 		openlog(ident, LOG_PID | LOG_NDELAY, t->facility);
 	}
 	for (i = 0; i < b->n_lines; i++) {
-		const struct line *l = &b->lines[i];
+		const struct log_line *l = &b->lines[i];
 
-		syslog(t->facility | levels[l->level].priority, "%.*s",
+		syslog(t->facility | log_level_priority(l->level), "%.*s",
 		    (int)(l->n - l->text_at - 1), b->bytes + at + l->text_at);
 		at += l->n;
 	}
@@ -300,7 +285,7 @@ write_batch(const struct batch *b, const struct target *t)
 		t = &plain;
 	}
 	if (t->fd >= 0)
-		write_file(t->fd, b->bytes, b->n);
+		write_file(t->fd, b);
 	if (t->syslog)
 		write_syslog(b, t);
 	if (t->to_stderr)
@@ -336,7 +321,7 @@ batch_free(struct batch *b)
 }
 
 static bool
-batch_add(struct batch *b, const char *p, const struct line *l)
+batch_add(struct batch *b, const char *p, const struct log_line *l)
 {
 	if (l->n > BATCH_BYTES - b->n || b->n_lines == BATCH_LINES)
 		return false;
@@ -347,13 +332,17 @@ batch_add(struct batch *b, const char *p, const struct line *l)
 }
 
 static void
-put(enum log_level lvl, const char *text)
+put(enum log_level lvl, const char *text, const struct log_field *fields,
+    size_t n_fields)
 {
-	char bytes[LINE_MAX_BYTES];
-	struct line l;
-	size_t n = put_line(bytes, sizeof(bytes), &l, lvl, text);
+	char bytes[LOG_LINE_MAX];
+	struct log_line l;
 	bool direct;
 
+	if (atomic_load_explicit(&as_json, memory_order_relaxed))
+		log_line_json(bytes, &l, lvl, text, fields, n_fields);
+	else
+		log_line_text(bytes, &l, lvl, text);
 	pthread_mutex_lock(&lock);
 	direct = !running;
 	if (!direct) {
@@ -364,7 +353,7 @@ put(enum log_level lvl, const char *text)
 	}
 	pthread_mutex_unlock(&lock);
 	if (direct)
-		write_direct(bytes, n);
+		write_direct(bytes, l.n);
 }
 
 static struct target *
@@ -390,8 +379,8 @@ static void
 tell_dropped(uint64_t *told, struct batch *b, const struct target *t)
 {
 	uint64_t now = log_dropped();
-	char text[96], bytes[256];
-	struct line l;
+	char text[96], bytes[LOG_LINE_MAX];
+	struct log_line l;
 
 	if (now == *told)
 		return;
@@ -399,7 +388,10 @@ tell_dropped(uint64_t *told, struct batch *b, const struct target *t)
 	    "could not be written in time",
 	    (unsigned long long)(now - *told));
 	*told = now;
-	put_line(bytes, sizeof(bytes), &l, LVL_WARNING, text);
+	if (atomic_load_explicit(&as_json, memory_order_relaxed))
+		log_line_json(bytes, &l, LVL_WARNING, text, NULL, 0);
+	else
+		log_line_text(bytes, &l, LVL_WARNING, text);
 	batch_add(b, bytes, &l);
 	write_batch(b, t);
 	b->n = b->n_lines = 0;
@@ -464,6 +456,7 @@ log_configure(const struct log_target *conf)
 	atomic_init(&t->refs, 1);
 	t->fd = fd;
 	t->to_stderr = conf->to_stderr;
+	t->journal = conf->to_stderr && stderr_is_journal();
 	t->syslog = conf->syslog;
 	copy_str(t->ident, sizeof(t->ident), conf->syslog_ident != NULL &&
 	    conf->syslog_ident[0] != '\0' ? conf->syslog_ident : "pooler");
@@ -473,6 +466,7 @@ log_configure(const struct log_target *conf)
 	target = t;
 	pthread_mutex_unlock(&lock);
 	target_unref(old);
+	atomic_store(&as_json, conf->json);
 	return true;
 }
 
@@ -552,10 +546,11 @@ log_stop(void)
 	fill = NULL;
 }
 
-static void __attribute__((format(printf, 3, 0)))
-log_va(enum log_level lvl, uint64_t repeated, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 5, 0)))
+log_va(enum log_level lvl, uint64_t repeated, const struct log_field *fields,
+    size_t n_fields, const char *fmt, va_list ap)
 {
-	char text[LINE_MAX_BYTES - 128];
+	char text[LOG_LINE_MAX - 128];
 	int n;
 
 	n = vsnprintf(text, sizeof(text) - 32, fmt, ap);
@@ -567,7 +562,7 @@ log_va(enum log_level lvl, uint64_t repeated, const char *fmt, va_list ap)
 		snprintf(text + len, sizeof(text) - len,
 		    " (repeated %llu times)", (unsigned long long)repeated);
 	}
-	put(lvl, text);
+	put(lvl, text, fields, n_fields);
 }
 
 void
@@ -578,7 +573,20 @@ log_at(enum log_level lvl, const char *fmt, ...)
 	if (!log_enabled(lvl))
 		return;
 	va_start(ap, fmt);
-	log_va(lvl, 0, fmt, ap);
+	log_va(lvl, 0, NULL, 0, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_event(enum log_level lvl, const struct log_field *fields, size_t n,
+    const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!log_enabled(lvl))
+		return;
+	va_start(ap, fmt);
+	log_va(lvl, 0, fields, n, fmt, ap);
 	va_end(ap);
 }
 
@@ -599,6 +607,6 @@ log_limited(struct log_limit *l, usec_t every_us, enum log_level lvl,
 		return;
 	}
 	va_start(ap, fmt);
-	log_va(lvl, atomic_exchange(&l->held, 0), fmt, ap);
+	log_va(lvl, atomic_exchange(&l->held, 0), NULL, 0, fmt, ap);
 	va_end(ap);
 }

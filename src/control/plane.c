@@ -219,6 +219,7 @@ plane_log_targets(const struct plane *pl, const struct config *cfg,
 	struct log_target t = {
 		.to_stderr = !pl->args.quiet,
 		.file = cfg->logfile,
+		.json = cfg->log_format == LOG_FORMAT_JSON,
 		.syslog = cfg->syslog,
 		.syslog_ident = cfg->syslog_ident,
 		.syslog_facility = cfg->syslog_facility,

@@ -59,6 +59,12 @@ static const struct option_word tls_mode_words[] = {
 	{ .name = NULL },
 };
 
+static const struct option_word log_format_words[] = {
+	{ .name = "text", .value = LOG_FORMAT_TEXT },
+	{ .name = "json", .value = LOG_FORMAT_JSON },
+	{ .name = NULL },
+};
+
 static const struct option_word client_gone_words[] = {
 	{ .name = "cancel", .value = CLIENT_GONE_CANCEL },
 	{ .name = "finish", .value = CLIENT_GONE_FINISH },
@@ -102,6 +108,15 @@ static const struct option global_options[] = {
 "Name that syslog lines carry.") },
 { ROW(TEXT(syslog_facility, "daemon"), OPT_RELOAD), HELP(
 "One of auth, authpriv, daemon, user, local0 ... local7.") },
+{ ROW(ENUM(log_format, "text", log_format_words), OPT_RELOAD | OPT_OURS), HELP(
+"A line of text for each event, as PgBouncer's, or a JSON object in one line, "
+"with what is known about the client in fields of its own.") },
+{ ROW(MSEC(log_min_duration, "0", 86400000), OPT_RELOAD | OPT_OURS), HELP(
+"Log queries that take at least this long, with client, times, rows, SQLSTATE "
+"and a fingerprint of their text; never the text itself. 0: none.") },
+{ ROW(INT(log_duration_sample, "100", 1, 100), OPT_RELOAD | OPT_OURS),
+.unit = "percent", HELP(
+"How many of these queries are logged, picked at random.") },
 { ROW(BOOL(log_connections, "1"), OPT_RELOAD), HELP(
 "Log logins of clients and new server connections.") },
 { ROW(BOOL(log_disconnections, "1"), OPT_RELOAD), HELP(

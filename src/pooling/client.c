@@ -193,19 +193,6 @@ client_let_go(struct client *c)
 	uncount(c);
 }
 
-static void
-log_closing(const struct client *c, const char *reason)
-{
-	char label[CLIENT_LABEL];
-
-	if (!c->home->cfg->log_disconnections)
-		return;
-	client_label(c, label);
-	log_info("%s closing because: %s (age=%llds)", label, reason,
-	    (long long)((loop_now(c->home->loop) - c->connect_us) /
-	    USEC_PER_SEC));
-}
-
 /* reason NULL: no log line. What is unsent is sent first. */
 void
 client_close(struct client *c, const char *reason)
@@ -215,7 +202,7 @@ client_close(struct client *c, const char *reason)
 	if (c->state == CL_CLOSING || c->state == CL_CLOSED)
 		return;
 	if (reason)
-		log_closing(c, reason);
+		client_log_closing(c, reason);
 	client_let_go(c);
 	client_enter(c, CL_CLOSING);
 	if (c->stream.broken || (!stream_unsent(&c->stream) && !c->told)) {
@@ -234,19 +221,12 @@ client_fatal(struct client *c, const struct err *e)
 {
 	struct buf b = { 0 };
 	struct err told = *e;
-	char label[CLIENT_LABEL];
 
 	if (c->state == CL_CLOSING || c->state == CL_CLOSED)
 		return;
 	if (c->home->cfg->pgbouncer_sqlstates)
 		copy_str(told.sqlstate, sizeof(told.sqlstate), "08P01");
-	if (c->home->cfg->log_pooler_errors) {
-		client_label(c, label);
-		log_warn("%s pooler error: %s%s%s%s%s%s%s", label, e->msg,
-		    e->detail[0] ? " (" : "", e->detail,
-		    e->detail[0] ? ")" : "", e->log[0] ? " [" : "", e->log,
-		    e->log[0] ? "]" : "");
-	}
+	client_log_error(c, e);
 	if (!c->relay || !relay_is_mid_message(c->relay)) {
 		reply_error(&b, "FATAL", &told);
 		c->told = true;
@@ -453,6 +433,8 @@ client_refresh(struct client *c, const struct config *cfg)
 		conf = cfg->autodb;
 	c->idle_timeout_us = config_client_idle_timeout_us(cfg, c->user->name);
 	c->notify_us = cfg->query_wait_notify_us;
+	if (c->relay)
+		relay_set_slow(c->relay, cfg->log_min_duration_us);
 	if (conf)
 		c->query_wait_us = config_query_wait_timeout_us(cfg, conf,
 		    c->user->name);

@@ -224,20 +224,6 @@ take_places(struct client *c)
 }
 
 static void
-log_login(const struct client *c)
-{
-	const struct login_result *r = login_result(c->login);
-	char label[CLIENT_LABEL];
-
-	if (!c->home->cfg->log_connections)
-		return;
-	client_label(c, label);
-	log_info("%s login attempt: db=%s user=%s tls=no replication=%s%s",
-	    label, r->database, r->user, r->replication,
-	    r->used_old ? " secret=old" : "");
-}
-
-static void
 on_handover(struct mail *m, struct loop *l)
 {
 	struct handover *h = CONTAINER_OF(m, struct handover, mail);
@@ -318,7 +304,7 @@ logged_in(struct client *c)
 		.keys = r->has_keys ? &r->keys : NULL,
 	};
 
-	log_login(c);
+	client_log_login(c);
 	if (!still_let_in(c))
 		return;
 	if (r->console) {

@@ -34,6 +34,12 @@ void client_set_waiting_timer(struct client *c);
 /* A drain: closes it, unless it has asked for more already. */
 void client_part(struct client *c);
 
+/* client_log.c: lines of the log, as far as they are wanted */
+void client_log_login(const struct client *c); /* while it has its login */
+void client_log_closing(const struct client *c, const char *reason);
+void client_log_error(const struct client *c, const struct err *e);
+void client_log_slow(const struct client *c, const struct slow_query *q);
+
 /* client_login.c */
 void client_login_readable(struct client *c);
 /* The login has got an answer from elsewhere; arg is the client. */

@@ -11,7 +11,10 @@
 static void relay_over(void *arg, enum relay_end end, const struct err *e,
     const char *reason);
 
+static void relay_slow(void *arg, const struct slow_query *q);
+
 static const struct relay_owner relay_owner = {
+	.slow = relay_slow,
 	.over = relay_over,
 };
 
@@ -34,8 +37,11 @@ link_server(struct client *c, struct server *s, const struct span *first)
 		.client_eof = c->gone,
 		.no_query = c->home->cfg->disable_pqexec,
 		.max_packet = (uint32_t)c->home->cfg->max_packet_size,
+		.slow_us = c->home->cfg->log_min_duration_us,
 	};
 
+	if (UNLIKELY(a.slow_us) && !first)
+		a.wait_us = loop_now(a.loop) - c->waiter.since_us;
 	/* Until it is welcomed the clock of the login runs on. */
 	if (!a.greeting)
 		timer_clear(&c->timer);
@@ -50,6 +56,12 @@ client_try_settings(struct client *c, struct server *s)
 {
 	c->greeting = true;
 	link_server(c, s, NULL);
+}
+
+static void
+relay_slow(void *arg, const struct slow_query *q)
+{
+	client_log_slow(arg, q);
 }
 
 void

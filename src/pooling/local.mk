@@ -25,9 +25,10 @@ pooler_core_sources += \
 	include/pooling/relay.h src/pooling/relay.c \
 	src/pooling/relay_private.h src/pooling/relay_clock.c \
 	src/pooling/relay_up.c src/pooling/relay_down.c \
+	src/pooling/relay_slow.c \
 	src/pooling/relay_sync.c src/pooling/relay_stmt.c \
 	include/pooling/client.h src/pooling/client.c src/pooling/client_login.c \
-	src/pooling/client_private.h src/pooling/client_query.c \
+	src/pooling/client_private.h src/pooling/client_log.c src/pooling/client_query.c \
 	include/pooling/drain.h src/pooling/drain.c \
 	include/pooling/worker.h src/pooling/worker.c \
 	include/pooling/walk.h src/pooling/worker_private.h \

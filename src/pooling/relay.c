@@ -27,6 +27,7 @@ relay_pool_free(struct relay_pool *rp)
 
 	while ((r = rp->spare)) {
 		rp->spare = r->next;
+		free(r->slow);
 		free(r);
 	}
 	gather_free(&rp->out);
@@ -39,11 +40,14 @@ static struct relay *
 relay_new(struct relay_pool *rp)
 {
 	struct relay *r = rp->spare;
+	struct relay_slow *slow;
 
 	if (r) {
 		rp->spare = r->next;
 		rp->n--;
+		slow = r->slow;
 		memset(r, 0, sizeof(*r));
+		r->slow = slow;
 	} else {
 		r = xcalloc(1, sizeof(*r));
 	}
@@ -61,6 +65,7 @@ relay_free(struct relay *r)
 	timer_fini(&r->timer);
 	free(r->err);
 	if (rp->n >= SPARE_MAX) {
+		free(r->slow);
 		free(r);
 		return;
 	}
@@ -87,6 +92,8 @@ unlink_streams(struct relay *r)
 	if (r->xact_us)
 		s->counters.xact_us +=
 		    (uint64_t)(loop_now(r->a.loop) - r->xact_us);
+	if (UNLIKELY(r->query_us && r->a.slow_us))
+		relay_slow_end(r, loop_now(r->a.loop));
 	if (r->query_us)
 		s->counters.query_us +=
 		    (uint64_t)(loop_now(r->a.loop) - r->query_us);
@@ -327,6 +334,8 @@ relay_start(struct relay_pool *rp, const struct relay_args *a,
 	r->timed = r->set->query_timeout_us ||
 	    r->set->idle_transaction_timeout_us ||
 	    r->set->transaction_timeout_us;
+	if (UNLIKELY(a->slow_us))
+		relay_slow_begin(r);
 	s->relay = r;
 	s->touched = true;
 	a->client->user = r;

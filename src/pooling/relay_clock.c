@@ -102,6 +102,8 @@ relay_end_query(struct relay *r)
 	usec_t now = loop_now(r->a.loop);
 
 	c->query_us += (uint64_t)(now - r->query_us);
+	if (UNLIKELY(r->a.slow_us))
+		relay_slow_end(r, now);
 	r->query_us = 0;
 	s->request_us = 0;
 	if (s->pipeline.status == 'I') {

@@ -31,6 +31,9 @@ down_error(struct relay *r, struct span body)
 		relay_sync_refused(r, body);
 	if (!msg_notice(body, &f) || !f.severity)
 		return;
+	if (UNLIKELY(r->a.slow_us && f.sqlstate && !r->slow->sqlstate[0]))
+		copy_str(r->slow->sqlstate, sizeof(r->slow->sqlstate),
+		    f.sqlstate);
 	if (strcmp(f.severity, "FATAL") == 0 ||
 	    strcmp(f.severity, "PANIC") == 0)
 		r->server_fatal = true;
@@ -123,6 +126,9 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 		if (LIKELY(pipeline_passes(pl, f.type))) {
 			r->down_forward = true;
 			r->down_skip = f.size - (uint32_t)take;
+			if (UNLIKELY(r->a.slow_us && f.type == 'C'))
+				relay_slow_complete(r, p + WIRE_HEAD,
+				    take - WIRE_HEAD);
 			p += take;
 			n -= take;
 			continue;
@@ -140,6 +146,10 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 		v = pipeline_got(pl, f.type, status);
 		if (UNLIKELY(v == PIPE_BAD))
 			goto bad;
+		if (UNLIKELY(r->a.slow_us && f.type == 'C') &&
+		    v == PIPE_FORWARD)
+			relay_slow_complete(r, p + WIRE_HEAD,
+			    take - WIRE_HEAD);
 		/* An open transaction in statement mode: our error comes in
 		 * place of this ReadyForQuery, so that the client takes it for
 		 * the answer, and not for something said while it was idle. */

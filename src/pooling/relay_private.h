@@ -4,7 +4,7 @@
  * relay.c: its beginning and end, and when it is done. relay_clock.c: its
  * timeouts. relay_up.c: the client's bytes. relay_down.c: the server's.
  * relay_sync.c: the replay of the client's settings. relay_stmt.c: prepared
- * statements.
+ * statements. relay_slow.c: queries that take long.
  */
 #ifndef POOLING_RELAY_PRIVATE_H
 #define POOLING_RELAY_PRIVATE_H
@@ -25,10 +25,20 @@ struct relay_pool {
 	struct gather out; /* of the batch that is being handled */
 };
 
+/* What is remembered of a query while it runs, if slow ones are told of. */
+#define SLOW_TEXT 512 /* bytes of its text that count */
+struct relay_slow {
+	uint64_t rows;
+	size_t text_n;
+	char sqlstate[6];
+	uint8_t text[SLOW_TEXT];
+};
+
 struct relay {
 	struct relay *next; /* in the free list */
 	struct relay_pool *home;
 	struct relay_args a;
+	struct relay_slow *slow; /* NULL until it is needed; stays */
 	struct pool_settings *set;
 	uint32_t up_skip; /* of a message to the server, still to come */
 	bool up_drop; /* ... and it is not sent on */
@@ -143,6 +153,15 @@ void relay_deallocated_all(struct relay *r);
 /* ---- relay_down.c ---- */
 
 extern const struct stream_ops relay_server_ops;
+
+/* ---- relay_slow.c: only while slow_us is set ---- */
+
+void relay_slow_begin(struct relay *r);
+void relay_slow_text(struct relay *r, uint8_t type, const uint8_t *body,
+    size_t n);
+void relay_slow_complete(struct relay *r, const uint8_t *body, size_t n);
+/* The query is over; query_us still says when it began. */
+void relay_slow_end(struct relay *r, usec_t now);
 
 /* ---- relay_sync.c ---- */
 

@@ -286,6 +286,9 @@ find_statement(struct look *k, struct span name, struct stmt **found)
 
 	if (UNLIKELY(state != STMT_YES))
 		return state;
+	/* Its text stands at the front, as in a Query. */
+	if (UNLIKELY(r->a.slow_us))
+		relay_slow_text(r, 'Q', st->tail, st->tail_n);
 	state = stmt_server_has(on_server(k), st, r->batch);
 	if (LIKELY(state != STMT_NO))
 		return state;

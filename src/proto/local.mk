@@ -7,6 +7,7 @@ libpure_a_SOURCES += \
 	src/proto/stmt.c include/proto/stmt.h src/proto/stmt_private.h \
 	src/proto/stmt_client.c src/proto/stmt_server.c \
 	src/proto/param.c include/proto/param.h \
+	src/proto/fingerprint.c include/proto/fingerprint.h \
 	src/proto/settings.c include/proto/settings.h
 
 libpure_a_SOURCES += \

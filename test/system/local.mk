@@ -22,6 +22,7 @@ system_tests = \
 	test/system/test_hold \
 	test/system/test_hba \
 	test/system/test_listen \
+	test/system/test_log \
 	test/system/test_modes \
 	test/system/test_prepared \
 	test/system/test_params \
@@ -77,6 +78,7 @@ test_system_test_gone_LDADD = $(system_libs)
 test_system_test_hold_LDADD = $(system_libs)
 test_system_test_hba_LDADD = $(system_libs)
 test_system_test_listen_LDADD = $(system_libs)
+test_system_test_log_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
 test_system_test_prepared_LDADD = $(system_libs)
 test_system_test_params_LDADD = $(system_libs)

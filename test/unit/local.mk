@@ -6,6 +6,7 @@ EXTRA_DIST += test/unit/unit.h
 # base/ and proto/
 unit_tests += test/unit/test_base test/unit/test_wire test/unit/test_msg \
 	test/unit/test_pipeline test/unit/test_param \
+	test/unit/test_fingerprint \
 	test/unit/test_settings test/unit/test_scram \
 	test/unit/test_auth test/unit/test_log test/unit/test_sql
 unit_tests += test/unit/test_proxy

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -90,6 +91,97 @@ START_TEST(one_event_stays_one_line)
 	text = contents(path);
 	ck_assert_ptr_nonnull(strstr(text, " LOG a\n\tb?[31m??\tc\n"));
 	free(text);
+}
+END_TEST
+
+START_TEST(json_is_one_object_a_line)
+{
+	struct log_target t = { .file = path, .json = true };
+	struct log_field fields[] = { { .key = "user", .text = "a\"b\\c" },
+		{ .key = "n", .number = -5 } };
+	char *text;
+	regex_t re;
+
+	ck_assert(log_configure(&t));
+	log_start();
+	log_event(LVL_WARNING, fields, 2, "C-%d: \x1b[1m\n\"q\" \xff \xc3\xa4 "
+	    "\xe2\x82", 17);
+	log_stop();
+	text = contents(path);
+	ck_assert_int_eq(regcomp(&re, "^\\{\"time\":\"[0-9]{4}-[0-9]{2}-"
+	    "[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z\",\"pid\":[0-9]+,"
+	    "\"level\":\"WARNING\",\"message\":\"", REG_EXTENDED | REG_NOSUB),
+	    0);
+	ck_assert_msg(regexec(&re, text, 0, NULL, 0) == 0, "%s", text);
+	regfree(&re);
+	ck_assert_msg(strstr(text, "\"message\":\"C-17: \\u001b[1m\\n"
+	    "\\\"q\\\" \\ufffd \xc3\xa4 \\ufffd\\ufffd\","
+	    "\"user\":\"a\\\"b\\\\c\",\"n\":-5}\n") != NULL, "%s", text);
+	free(text);
+}
+END_TEST
+
+START_TEST(json_stays_whole_when_it_is_cut)
+{
+	struct log_target t = { .file = path, .json = true };
+	struct log_field fields[] = { { .key = "a", .text = "x" },
+		{ .key = "b", .text = NULL } };
+	static char big[40000];
+	char *text;
+
+	ck_assert(log_configure(&t));
+	log_start();
+	memset(big, '"', sizeof(big) - 1);
+	log_event(LVL_LOG, fields, 2, "%s", big);
+	memset(big, 'x', sizeof(big) - 1);
+	fields[1].text = big;
+	log_event(LVL_LOG, fields, 2, "short");
+	log_stop();
+	text = contents(path);
+	ck_assert_uint_eq(count_of(text, "\"}\n"), 2);
+	ck_assert_ptr_nonnull(strstr(text, "\\\"\"}\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\"short\",\"a\":\"x\"}\n"));
+	free(text);
+}
+END_TEST
+
+START_TEST(journal_gets_priority_and_text_only)
+{
+	struct log_target t = { .to_stderr = true };
+	struct stat st;
+	char where[64], *text;
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	fstat(fd, &st);
+	snprintf(where, sizeof(where), "%llu:%llu",
+	    (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", where, 1);
+	dup2(fd, STDERR_FILENO);
+	ck_assert(log_configure(&t));
+	log_start();
+	log_info("one\ntwo");
+	log_error("three");
+	log_stop();
+	text = contents(path);
+	ck_assert_str_eq(text, "<6>one two\n<3>three\n");
+	free(text);
+}
+END_TEST
+
+START_TEST(full_disk_loses_lines_and_nothing_else)
+{
+	uint64_t before = log_dropped();
+	int i;
+
+	to_file("/dev/full");
+	log_start();
+	for (i = 0; i < 1000; i++)
+		log_info("line %d", i);
+	for (i = 0; log_dropped() - before < 1000 && i < 5000; i++)
+		usleep(1000);
+	log_stop();
+	ck_assert_uint_ge(log_dropped() - before, 1000);
 }
 END_TEST
 
@@ -352,6 +444,10 @@ suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, lines_have_the_form);
 	tcase_add_test(t, one_event_stays_one_line);
+	tcase_add_test(t, json_is_one_object_a_line);
+	tcase_add_test(t, json_stays_whole_when_it_is_cut);
+	tcase_add_test(t, journal_gets_priority_and_text_only);
+	tcase_add_test(t, full_disk_loses_lines_and_nothing_else);
 	tcase_add_test(t, levels_filter);
 	tcase_add_test(t, long_lines_are_cut);
 	tcase_add_test(t, configure_reopens_the_file);
