@@ -184,6 +184,7 @@ struct config {
 	int max_user_connections;
 	int max_user_client_connections;
 	int max_packet_size;
+	int max_source_connections, max_source_rate, max_user_rate;
 
 	/* timeouts; 0 = off unless the table says otherwise */
 	int64_t server_lifetime_us;
@@ -219,6 +220,8 @@ struct config {
 	const char *auth_ldap_options;
 	const char *auth_user, *auth_query, *auth_dbname;
 	int scram_iterations;
+	int auth_fail_max;
+	int64_t auth_fail_backoff_us, auth_fail_delay_us;
 
 	/* TLS */
 	enum tls_mode client_tls_sslmode;

@@ -85,6 +85,8 @@ struct client {
 	struct keep held;
 	struct waiter waiter;
 	struct cancel_entry cancel;
+	struct guard_source *source; /* counts us; NULL: nobody does */
+	struct err *verdict; /* on its login, held back; or NULL */
 	struct cancel_call *call; /* CL_CANCEL */
 	struct timer timer;
 	struct addr peer;

@@ -22,6 +22,7 @@ struct handover;
 struct server_list;
 struct walk_list;
 struct welcome_shelf;
+struct guard;
 struct keycache;
 
 /* One per process. Fields are set before the workers start and then left
@@ -33,6 +34,7 @@ struct hub {
 	struct cancel_keys *keys;
 	struct peers *peers; /* NULL: none */
 	struct welcome_shelf *welcomes;
+	struct guard *guard;
 	struct offload *derive; /* NULL: inside the caller (tests) */
 	struct keycache *keycache;
 	struct worker **workers;

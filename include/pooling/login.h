@@ -28,6 +28,7 @@
 #include "proto/settings.h"
 
 struct login;
+struct guard_source;
 
 enum login_step {
 	LOGIN_MORE, /* feed it more, or wait for resume() */
@@ -35,6 +36,7 @@ enum login_step {
 	LOGIN_CANCEL, /* a CancelRequest: see login_cancel_key() */
 	LOGIN_FAILED, /* tell the client e, FATAL, and close */
 	LOGIN_CLOSE, /* close without a word */
+	LOGIN_DROP, /* the same, and without a line in the log */
 };
 
 struct login_args {
@@ -48,6 +50,9 @@ struct login_args {
 	/* On the loop, never inside login_feed(). */
 	void (*resume)(void *arg);
 	void *arg;
+	/* Is set when the source has been counted, here or later: to be
+	 * given back by guard_leave() with the connection. */
+	struct guard_source **source;
 };
 struct login *login_new(const struct login_args *a);
 /* At any time; what it asked for elsewhere is dropped when it comes. */
@@ -60,6 +65,10 @@ enum login_step login_feed(struct login *l, struct span in, size_t *used,
 bool login_has_started(const struct login *l);
 /* Where it comes from: the socket's peer until a PROXY header says better. */
 const struct addr *login_peer(const struct login *l);
+/* There are far too many from where it comes: to be closed at once. */
+bool login_is_dropped(const struct login *l);
+/* After LOGIN_FAILED: it did not prove itself (auth_fail_delay). */
+bool login_failed_proof(const struct login *l);
 /* It counts against max_client_conn: whoever ends it takes one off. */
 bool login_is_counted(const struct login *l);
 /* The connection is encrypted now. cert_name: the common name of a client

@@ -22,6 +22,7 @@ pooler_core_sources += \
 	include/control/show.h src/control/show_tables.h \
 	src/control/show.c src/control/show_gather.c \
 	src/control/show_conns.c src/control/show_pools.c \
+	src/control/show_access.c \
 	src/control/show_stats.c src/control/show_misc.c \
 	include/control/verb.h src/control/verb_impl.h src/control/verb.c \
 	src/control/verb_pause.c src/control/verb_process.c \

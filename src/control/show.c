@@ -26,6 +26,8 @@ static const struct show *const tables[] = {
 	&show_peers,
 	&show_peer_pools,
 	&show_fds,
+	&show_hba,
+	&show_sources,
 };
 
 const struct show *

@@ -15,6 +15,7 @@ extern const struct show show_stats, show_stats_totals, show_stats_averages;
 extern const struct show show_totals;
 extern const struct show show_lists, show_mem, show_state, show_version;
 extern const struct show show_config, show_peers, show_peer_pools;
+extern const struct show show_hba, show_sources;
 extern const struct show show_dns_hosts, show_dns_zones;
 
 /*

@@ -268,6 +268,13 @@ HELP(
 "Server connections of one user, all databases together; 0: no limit.") },
 { ROW(COUNT(max_user_client_connections, "0"), OPT_RELOAD), HELP(
 "Client connections of one user; 0: no limit.") },
+{ ROW(COUNT(max_source_connections, "0"), OPT_RELOAD | OPT_OURS), HELP(
+"Connections from one address at most, whether they have logged in or not; "
+"of IPv6, from one /64 network. Unix sockets do not count. 0: no limit.") },
+{ ROW(INT(max_source_rate, "0", 0, 1000000), OPT_RELOAD | OPT_OURS), HELP(
+"New connections from one address in a second; 0: no limit.") },
+{ ROW(INT(max_user_rate, "0", 0, 1000000), OPT_RELOAD | OPT_OURS), HELP(
+"Logins of one user in a second, by TCP; 0: no limit.") },
 { ROW(INT(max_packet_size, "2147483647", 1024, 2147483647), OPT_RELOAD),
 .unit = "bytes", HELP(
 "Longest message of the protocol; who announces a longer one is "
@@ -374,6 +381,16 @@ HELP(
 "Database of [databases] in which auth_query runs; not given: the one that the "
 "client wants. With a * line it should be given, as every name that a stranger "
 "thinks of is looked up in a database of that name else.") },
+{ ROW(INT(auth_fail_max, "0", 0, 1000000), OPT_RELOAD | OPT_OURS), HELP(
+"Failed logins from one address, or of one user, after which more are "
+"refused for a while: 1 second at first, and twice as long with each further "
+"failure. A user is not refused where he has logged in from before. 0: no "
+"limit.") },
+{ ROW(TIME(auth_fail_backoff, "60"), OPT_RELOAD | OPT_OURS), .min = 1, HELP(
+"Longest time for which they are refused. After twice that time without a "
+"failure all is forgotten.") },
+{ ROW(TIME(auth_fail_delay, "0"), OPT_RELOAD | OPT_OURS), HELP(
+"Time by which the answer to a failed login is held back.") },
 { ROW(INT(scram_iterations, "4096", 1, 1000000), OPT_RELOAD), HELP(
 "Work factor of SCRAM verifiers that are made from plain secrets.") },
 #undef ROW

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "client_private.h"
+#include "pooling/guard.h"
 #include "pooling/walk.h"
 #include "proto/msg.h"
 #include "proto/reply.h"
@@ -113,6 +114,7 @@ on_bury(struct task *t)
 	settings_unref(c->settings);
 	stmt_client_free(c->stmts);
 	pool_unref(c->pool);
+	free(c->verdict);
 	free(c->call);
 	free(c);
 }
@@ -166,6 +168,8 @@ client_finish_close(struct client *c)
 		return;
 	stream_close(&c->stream);
 	timer_fini(&c->timer);
+	guard_leave(c->home->hub->guard, c->source, loop_now(c->home->loop));
+	c->source = NULL;
 	atomic_fetch_sub(&c->home->load, 1);
 	if (!c->waiter.posted && !c->call)
 		loop_bury(c->home->loop, &c->bury);
@@ -402,7 +406,10 @@ on_timer(struct timer *t)
 	switch (c->state) {
 	case CL_STARTUP:
 	case CL_LOGIN:
-		client_fail(c, "57P05", "client_login_timeout");
+		if (c->verdict)
+			client_fatal(c, c->verdict);
+		else
+			client_fail(c, "57P05", "client_login_timeout");
 		break;
 	case CL_GREET:
 		client_greet_timed_out(c);
@@ -576,6 +583,7 @@ client_new(struct client_home *h, int fd, const struct addr *peer,
 		.worker = h->worker,
 		.resume = client_login_resumed,
 		.arg = c,
+		.source = &c->source,
 	});
 	stream_init(&c->stream, h->loop, fd, &client_stream_ops);
 	if (h->cfg->client_login_timeout_us)
@@ -586,4 +594,6 @@ client_new(struct client_home *h, int fd, const struct addr *peer,
 	h->n_logins++;
 	atomic_fetch_add(&h->hub->logins, 1);
 	bound_logins(h, c);
+	if (login_is_dropped(c->login))
+		client_drop_stranger(c);
 }

@@ -400,6 +400,36 @@ learn_address(struct client *c)
 	log_debug("%s comes by way of %s", label, via);
 }
 
+void
+client_drop_stranger(struct client *c)
+{
+	static struct log_limit limit;
+	char label[CLIENT_LABEL];
+
+	client_label(c, label);
+	log_limited(&limit, 10 * USEC_PER_SEC, LVL_WARNING, "%s dropping "
+	    "connections: far too many from this address "
+	    "(max_source_connections, max_source_rate)", label);
+	client_close(c, NULL);
+}
+
+/* Whoever guesses has to wait for the answer. */
+static void
+refuse(struct client *c, const struct err *e)
+{
+	usec_t delay = c->home->cfg->auth_fail_delay_us;
+	struct loop *l = c->home->loop;
+
+	if (!delay || !login_failed_proof(c->login)) {
+		client_fatal(c, e);
+		return;
+	}
+	c->verdict = xmalloc(sizeof(*c->verdict));
+	*c->verdict = *e;
+	stream_pause(&c->stream);
+	timer_set(l, &c->timer, loop_now(l) + delay);
+}
+
 /* Feeds the login with what is here. */
 static void
 login_on(struct client *c)
@@ -431,7 +461,10 @@ login_on(struct client *c)
 		begin_cancel(c);
 		break;
 	case LOGIN_FAILED:
-		client_fatal(c, &e);
+		refuse(c, &e);
+		break;
+	case LOGIN_DROP:
+		client_drop_stranger(c);
 		break;
 	case LOGIN_CLOSE:
 		client_close(c, "bad packet");
@@ -444,7 +477,7 @@ client_login_resumed(void *arg)
 {
 	struct client *c = arg;
 
-	if (c->state == CL_STARTUP || c->state == CL_LOGIN)
+	if (!c->verdict && (c->state == CL_STARTUP || c->state == CL_LOGIN))
 		login_on(c);
 }
 
@@ -462,7 +495,10 @@ client_login_readable(struct client *c)
 	loop_unlease(l);
 	if (c->state != CL_STARTUP && c->state != CL_LOGIN)
 		return;
-	if (n >= 0) {
+	if (n >= 0 && c->verdict) {
+		/* Whatever it says, it has been judged. */
+		return;
+	} else if (n >= 0) {
 		login_on(c);
 	} else if (c->state == CL_STARTUP && !keep_len(&c->held)) {
 		atomic_fetch_add(&c->home->hub->probes, 1);

@@ -41,6 +41,8 @@ void client_log_error(const struct client *c, const struct err *e);
 void client_log_slow(const struct client *c, const struct slow_query *q);
 
 /* client_login.c */
+/* Closes one of far too many, without a line for each. */
+void client_drop_stranger(struct client *c);
 void client_login_readable(struct client *c);
 /* The login has got an answer from elsewhere; arg is the client. */
 void client_login_resumed(void *arg);

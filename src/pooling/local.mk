@@ -19,8 +19,9 @@ pooler_core_sources += \
 	include/pooling/registry.h src/pooling/registry.c \
 	include/pooling/lookup.h src/pooling/lookup.c \
 	include/pooling/lookup_reply.h src/pooling/lookup_reply.c \
+	include/pooling/guard.h src/pooling/guard.c \
 	include/pooling/login.h src/pooling/login.c src/pooling/login_method.c \
-	src/pooling/login_proxy.c \
+	src/pooling/login_proxy.c src/pooling/login_guard.c \
 	src/pooling/login_private.h src/pooling/login_auth.c \
 	include/pooling/relay.h src/pooling/relay.c \
 	src/pooling/relay_private.h src/pooling/relay_clock.c \

@@ -32,11 +32,14 @@ login_new(const struct login_args *a)
 	l->peer_uid = a->peer_uid;
 	l->is_unix = a->is_unix;
 	from = addr_ip(a->peer);
+	l->source = a->source;
 	l->wants_header = config_is_proxy(a->cfg, &from);
 	l->late = atomic_load(&a->hub->shutting_down);
 	l->r.replication = "none";
 	l->r.application_name = "";
 	l->r.options = "";
+	if (!l->wants_header)
+		login_meet(l);
 	return l;
 }
 
@@ -48,6 +51,7 @@ login_free(struct login *l)
 	login_abandon(l);
 	auth_server_free(l->auth);
 	free(l->cert_name);
+	free(l->refusal);
 	param_set_unref(l->r.params);
 	settings_unref(l->r.settings);
 	arena_wipe_free(l->arena);
@@ -349,6 +353,10 @@ on_startup(struct login *l, const struct startup *s, struct buf *out,
 	if (!take_startup(l, s, e))
 		return LOGIN_FAILED;
 	l->started = true;
+	if (l->refusal) {
+		*e = *l->refusal;
+		return LOGIN_FAILED;
+	}
 	l->r.console = config_is_console(l->r.database);
 	if (!count_client(l, e))
 		return LOGIN_FAILED;

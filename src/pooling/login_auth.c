@@ -305,8 +305,7 @@ take_their_word(struct login *l, struct err *e)
 {
 	if (login_vouched(l, l->cfg, &l->choice, e))
 		return login_proven(l, e);
-	login_explain(l, e);
-	return LOGIN_FAILED;
+	return login_refute(l, e);
 }
 
 static enum login_step
@@ -330,7 +329,7 @@ looked_up(struct login *l, struct buf *out, struct err *e)
 enum login_step
 login_begin_auth(struct login *l, struct buf *out, struct err *e)
 {
-	if (!login_choose(l, l->cfg, &l->choice, e))
+	if (!login_choose(l, l->cfg, &l->choice, e) || !login_may_try(l, e))
 		return LOGIN_FAILED;
 	l->r.secret = config_secret(l->cfg, l->r.user, NULL);
 	l->secrets[1].text = config_old_secret(l->cfg, l->r.user);
@@ -350,10 +349,9 @@ stepped(struct login *l, enum step step, struct err *e)
 	case STEP_DONE:
 		return login_proven(l, e);
 	case STEP_FAIL:
-		login_explain(l, e);
 		break;
 	}
-	return LOGIN_FAILED;
+	return login_refute(l, e);
 }
 
 static enum login_step ask_judge(struct login *l, struct err *e);
@@ -398,11 +396,17 @@ enum login_step
 login_auth_step(struct login *l, const struct span *in, struct buf *out,
     struct err *e)
 {
+	size_t said = buf_len(out);
 	enum step step = auth_server_step(l->auth, in, out, e);
+	enum login_step result;
 
 	if (step == STEP_MORE && auth_server_asks(l->auth) != NULL)
 		return ask_judge(l, e);
-	return stepped(l, step, e);
+	result = stepped(l, step, e);
+	/* SCRAM's last message would tell that the password was right. */
+	if (result == LOGIN_FAILED && l->failed_proof)
+		out->end = out->start + said;
+	return result;
 }
 
 enum login_step
@@ -470,6 +474,8 @@ admit(struct login *l, struct err *e)
 enum login_step
 login_proven(struct login *l, struct err *e)
 {
+	if (!login_is_own_uid(l) && !login_confirm(l, e))
+		return LOGIN_FAILED;
 	if (l->auth && auth_server_keys(l->auth, &l->r.keys))
 		l->r.has_keys = true;
 	l->r.used_old = l->auth && auth_server_used_old(l->auth);

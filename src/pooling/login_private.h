@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "pooling/keycache.h"
+#include "pooling/guard.h"
 #include "pooling/login.h"
 #include "pooling/lookup.h"
 #include "proto/auth.h"
@@ -77,6 +78,10 @@ struct login {
 	bool is_tls;
 	bool wants_header; /* of the PROXY protocol, before all else */
 	char *cert_name; /* of a verified client certificate, or NULL */
+	struct guard_source **source; /* the client's */
+	struct err *refusal; /* by the guard, to be told */
+	bool dropped; /* by the guard, without a word */
+	bool failed_proof;
 	bool started;
 	bool counted; /* against max_client_conn */
 	bool no_database;
@@ -108,6 +113,15 @@ bool login_vouched(const struct login *l, const struct config *cfg,
     const struct login_choice *c, struct err *e);
 /* Adds, for the log, which credential failed by which rule. */
 void login_explain(const struct login *l, struct err *e);
+
+/* login_guard.c */
+/* Its address is known. */
+void login_meet(struct login *l);
+/* Around the proof; false with the error of one who has to wait. */
+bool login_may_try(struct login *l, struct err *e);
+bool login_confirm(struct login *l, struct err *e);
+/* The proof has failed, as e says. */
+enum login_step login_refute(struct login *l, struct err *e);
 
 /* login_auth.c */
 /* The StartupMessage has been taken: begins the password exchange. */

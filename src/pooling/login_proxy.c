@@ -37,7 +37,8 @@ login_take_header(struct login *l, struct span in, size_t *used,
 	case PROXY_LOCAL:
 		*used = h.size;
 		l->wants_header = false;
-		return LOGIN_MORE;
+		login_meet(l);
+		return l->dropped ? LOGIN_DROP : LOGIN_MORE;
 	case PROXY_BAD:
 		break;
 	case PROXY_NONE:

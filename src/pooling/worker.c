@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "pooling/guard.h"
 #include "pooling/keycache.h"
 #include "worker_private.h"
 
@@ -32,6 +33,7 @@ workers_new(struct hub *h, int n)
 
 	h->n_workers = n;
 	h->welcomes = welcome_shelf_new();
+	h->guard = guard_new();
 	h->keycache = keycache_new(h->derive, KEYCACHE_MAX);
 	h->workers = xcalloc((size_t)n, sizeof(*h->workers));
 	h->loops = xcalloc((size_t)n, sizeof(*h->loops));
@@ -105,6 +107,8 @@ workers_free(struct hub *h)
 	}
 	welcome_shelf_free(h->welcomes);
 	h->welcomes = NULL;
+	guard_free(h->guard);
+	h->guard = NULL;
 	keycache_free(h->keycache);
 	h->keycache = NULL;
 	free(h->workers);

@@ -30,6 +30,7 @@ system_tests = \
 	test/system/test_proxy \
 	test/system/test_pgbench \
 	test/system/test_replication \
+	test/system/test_security \
 	test/system/test_service \
 	test/system/test_rotation \
 	test/system/test_show \
@@ -84,6 +85,7 @@ test_system_test_prepared_LDADD = $(system_libs)
 test_system_test_params_LDADD = $(system_libs)
 test_system_test_peers_LDADD = $(system_libs)
 test_system_test_pgbench_LDADD = $(system_libs)
+test_system_test_security_LDADD = $(system_libs)
 test_system_test_service_LDADD = $(system_libs)
 test_system_test_proxy_LDADD = $(system_libs)
 test_system_test_rotation_LDADD = $(system_libs)

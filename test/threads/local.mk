@@ -4,6 +4,7 @@ thread_tests = \
 	test/threads/test_cancel_keys \
 	test/threads/test_daemon \
 	test/threads/test_dns \
+	test/threads/test_guard \
 	test/threads/test_keycache \
 	test/threads/test_listener \
 	test/threads/test_pool \
@@ -23,6 +24,8 @@ test_threads_test_dns_SOURCES = \
 test_threads_test_dns_LDADD = $(core_libs) $(CHECK_LIBS)
 
 test_threads_test_keycache_LDADD = $(core_libs) $(CHECK_LIBS)
+
+test_threads_test_guard_LDADD = $(core_libs) $(CHECK_LIBS)
 
 test_threads_test_listener_SOURCES = \
 	test/threads/test_listener.c \
