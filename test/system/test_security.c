@@ -304,6 +304,193 @@ START_TEST (show_hba_lists_the_rules) {
 }
 END_TEST
 
+/* --- what strangers can do --- */
+
+/* Announced is not sent: nothing is set aside for it. */
+START_TEST (announced_sizes_reserve_no_memory) {
+	struct pooler *p = start("max_login_conn = 1000\n");
+	struct raw *r[200];
+	long before;
+
+	PQfinish(client_open("user=u password=pw"));
+	before = pooler_rss_kb(p);
+	for (int i = 0; i < 200; i++) {
+		struct pkt k = { 0 };
+
+		r[i] = half_way(p, "u");
+		/* The most that a password message may have, but for a byte;
+		 * of it comes the head. */
+		pkt_u8(&k, 'p');
+		pkt_i32(&k, 65534);
+		pkt_u8(&k, 'x');
+		raw_put(r[i], &k);
+	}
+	ck_assert(gets_in("user=u password=pw"));
+	if (!fx_sanitized())
+		ck_assert_int_lt(pooler_rss_kb(p) - before, 200 * 16);
+	for (int i = 0; i < 200; i++)
+		raw_close(r[i]);
+	/* What is more than PostgreSQL would take is refused by its head. */
+	for (int i = 0; i < 3; i++) {
+		static const uint32_t sizes[] = { 65537, 0x7fffffff,
+			0xffffffff };
+		struct raw *s = half_way(p, "u");
+		struct pkt k = { 0 };
+
+		pkt_u8(&k, 'p');
+		pkt_i32(&k, sizes[i]);
+		raw_put(s, &k);
+		ck_assert_str_eq(raw_types_to_end(s, 5000), "E");
+		raw_close(s);
+	}
+}
+END_TEST
+
+/* Lengths inside a SASL message that point past its end, or far away. */
+START_TEST (lengths_inside_sasl_messages_are_checked) {
+	static const uint32_t sizes[] = { 0x7fffffff, 0x80000000, 0xfffffffe,
+		0xffffffff, 32, 30, 0 };
+	struct pooler *p = start("");
+	struct raw *bystander = half_way(p, "u");
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct raw *r = half_way(p, "v");
+		struct pkt k = { 0 };
+		struct msg m;
+
+		pkt_begin(&k, 'p');
+		pkt_str(&k, "SCRAM-SHA-256");
+		pkt_i32(&k, sizes[i]);
+		pkt_raw(&k, "n,,n=,r=abcdefghijklmnopqrstuvw", 31);
+		pkt_end(&k);
+		raw_put(r, &k);
+		m = raw_next(r, 5000);
+		ck_assert_msg(m.type == 'E', "size %u", sizes[i]);
+		raw_close(r);
+	}
+	/* Those beside it have noticed nothing. */
+	send_password(bystander, "pw");
+	raw_until(bystander, 'Z', 5000);
+	raw_close(bystander);
+}
+END_TEST
+
+/* An overlong name, or one of odd bytes, is a name that is not there. */
+START_TEST (names_of_any_bytes_are_only_names) {
+	char longest[128], odd[126], format[] = "%s%n%s%n";
+	const char *names[3] = { longest, odd, format };
+	struct pooler *p = start("");
+	char *log, *line;
+
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[127] = '\0';
+	for (size_t i = 0; i < sizeof(odd) - 1; i++)
+		odd[i] = (char)(i < 31 ? i + 1 : i + 127);
+	odd[sizeof(odd) - 1] = '\0';
+	for (int i = 0; i < 9; i++) {
+		struct raw *r = raw_connect(p->port);
+		struct pkt k = { 0 };
+		struct msg m;
+
+		pkt_startup(&k, i < 3 ? "u" : names[i % 3],
+		    i >= 3 && i < 6 ? "app" : names[i % 3]);
+		raw_put(r, &k);
+		ck_assert_int_eq(raw_next(r, 5000).type, 'R');
+		send_password(r, "pw");
+		m = raw_next(r, 5000);
+		ck_assert_int_eq(m.type, 'E');
+		ck_assert_str_eq(msg_field(&m, 'C'), i < 3 ? "3D000" :
+		    "28P01");
+		raw_close(r);
+	}
+	/* No name can begin a line of the log. */
+	ck_assert(gets_in("user=u password=pw"));
+	WAIT_UNTIL(pooler_logged(p, "login attempt: db=app user=u"), 5000);
+	log = pooler_log(p);
+	for (line = log; *line; line += strcspn(line, "\n"), line += *line != 0)
+		ck_assert_msg(strncmp(line, "20", 2) == 0 || line[0] == '\t' ||
+		    line[0] == '\n', "%.60s", line);
+	free(log);
+}
+END_TEST
+
+/* Neither a failed login nor an unknown name leaves anything behind. */
+START_TEST (strangers_make_no_databases_and_no_users) {
+	struct pooler *p = start("");
+	char info[200];
+	PGconn *c;
+	PGresult *r;
+
+	pooler_rewrite(p, "auth_type = hba\nauth_file = @DIR@/users.txt\n"
+	    "auth_hba_file = @DIR@/hba.conf\n[databases]\n"
+	    "* = host=127.0.0.1 port=@PGPORT@ user=alice\n");
+	c = boss(p);
+	sql_ok(c, "RELOAD");
+	for (int i = 0; i < 30; i++) {
+		snprintf(info, sizeof(info), "user=%s password=no dbname=auto%d",
+		    i % 2 ? "ghost" : "u", i);
+		is_refused(info, "authentication failed");
+	}
+	r = PQexec(c, "SHOW DATABASES");
+	for (int i = 0; i < PQntuples(r); i++)
+		ck_assert_ptr_null(strstr(PQgetvalue(r, i, 0), "auto"));
+	PQclear(r);
+	r = PQexec(c, "SHOW USERS");
+	for (int i = 0; i < PQntuples(r); i++)
+		ck_assert_ptr_null(strstr(PQgetvalue(r, i, 0), "ghost"));
+	PQclear(r);
+	PQfinish(c);
+}
+END_TEST
+
+/* --- what is never shown --- */
+
+START_TEST (no_table_shows_a_secret) {
+	static const char *const tables[] = { "CONFIG", "DATABASES", "USERS",
+		"CLIENTS", "SERVERS", "POOLS", "SOCKETS", "ACTIVE_SOCKETS",
+		"FDS", "MEM", "LISTS", "HBA", "SOURCES", "PEERS", "STATE",
+		"VERSION", "DNS_HOSTS", "STATS" };
+	struct pooler *p = pooler_prepare("auth_type = plain\n"
+	    "auth_file = @DIR@/users.txt\n[databases]\n"
+	    "app = host=127.0.0.1 port=@PGPORT@ user=clear "
+	    "password=clear-pw\n");
+	char path[320], *out;
+	PGconn *in, *c;
+
+	snprintf(path, sizeof(path), "%s/users.txt", p->dir);
+	fx_write_file(path, "\"u\" \"sesame\"\n\"admin\" \"x\"\n");
+	pooler_launch(p);
+	in = client_open("user=u password=sesame");
+	sql_ok(in, "SELECT 1");
+	c = client_open("user=admin password=x dbname=pgbouncer");
+	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
+		char sql[60];
+		PGresult *r;
+
+		snprintf(sql, sizeof(sql), "SHOW %s", tables[t]);
+		r = PQexec(c, sql);
+		ck_assert_msg(PQresultStatus(r) == PGRES_TUPLES_OK, "%s: %s",
+		    sql, PQresultErrorMessage(r));
+		for (int i = 0; i < PQntuples(r) * PQnfields(r); i++) {
+			const char *cell = PQgetvalue(r, i / PQnfields(r),
+			    i % PQnfields(r));
+
+			ck_assert_msg(!strstr(cell, "sesame") &&
+			    !strstr(cell, "clear-pw"), "%s", sql);
+		}
+		PQclear(r);
+	}
+	ck_assert_int_eq(fx_shell(&out, "%s --print-config %s", pooler_bin(),
+	    p->ini), 0);
+	ck_assert_ptr_null(strstr(out, "clear-pw"));
+	ck_assert(!pooler_logged(p, "sesame") && !pooler_logged(p,
+	    "clear-pw"));
+	free(out);
+	PQfinish(in);
+	PQfinish(c);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -318,5 +505,10 @@ main(void)
 	FX_ADD(s, answer_to_a_failed_login_can_be_held_back, 20);
 	FX_ADD(s, second_guess_is_not_heard, 20);
 	FX_ADD(s, show_hba_lists_the_rules, 20);
+	FX_ADD(s, announced_sizes_reserve_no_memory, 30);
+	FX_ADD(s, lengths_inside_sasl_messages_are_checked, 20);
+	FX_ADD(s, names_of_any_bytes_are_only_names, 20);
+	FX_ADD(s, strangers_make_no_databases_and_no_users, 30);
+	FX_ADD(s, no_table_shows_a_secret, 20);
 	return fx_main(s);
 }
