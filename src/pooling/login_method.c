@@ -259,31 +259,47 @@ refuse_changed(struct err *e, const char *what)
 	return false;
 }
 
+/* What it may do, as the new snapshot has it. */
+static bool
+still_admitted(const struct login *l, const struct config *now, struct err *e)
+{
+	const struct login_result *r = &l->r;
+
+	if (!r->console)
+		return login_find_conf(now, r->database) ||
+		    err_set(e, "3D000", "no such database: %s", r->database);
+	if (r->admin ? config_is_admin(now, r->user) :
+	    config_is_stats_user(now, r->user) ||
+	    now->auth_type == AUTH_TYPE_ANY)
+		return true;
+	return err_set(e, "42501", "not allowed");
+}
+
+static bool
+same_secrets(const struct login *l, const struct config *now)
+{
+	const char *user = l->r.user;
+
+	return same_text(config_secret(l->cfg, user, NULL),
+	    config_secret(now, user, NULL)) &&
+	    same_text(config_old_secret(l->cfg, user),
+	    config_old_secret(now, user));
+}
+
 bool
 login_recheck(const struct login *l, const struct config *now, struct err *e)
 {
-	const struct login_result *r = &l->r;
 	struct login_choice c;
 
-	if (now == l->cfg)
+	if (now == l->cfg || login_is_own_uid(l))
 		return true;
-	if (r->console) {
-		if (login_is_own_uid(l) || (r->admin &&
-		    config_is_admin(now, r->user)) || (!r->admin &&
-		    config_is_stats_user(now, r->user)) ||
-		    now->auth_type == AUTH_TYPE_ANY)
-			return login_is_own_uid(l) ||
-			    login_choose(l, now, &c, e);
-		return err_set(e, "42501", "not allowed");
-	}
-	if (!login_find_conf(now, r->database))
-		return err_set(e, "3D000", "no such database: %s",
-		    r->database);
-	if (!same_text(config_secret(l->cfg, r->user, NULL),
-	    config_secret(now, r->user, NULL)) ||
-	    !same_text(config_old_secret(l->cfg, r->user),
-		config_old_secret(now, r->user)))
+	if (!still_admitted(l, now, e))
+		return false;
+	if (!same_secrets(l, now))
 		return refuse_changed(e, "another secret of the user");
+	if (l->looked_up && !lookup_is_possible(now,
+	    l->r.console ? NULL : login_find_conf(now, l->r.database)))
+		return refuse_changed(e, "auth_query is not used any more");
 	if (!login_choose(l, now, &c, e))
 		return false;
 	if (c.method != l->choice.method ||

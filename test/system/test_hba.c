@@ -307,6 +307,31 @@ START_TEST (reload_reaches_logins_under_way) {
 }
 END_TEST
 
+/* The console's door is no other: there an admin who is one no more. */
+START_TEST (reload_reaches_console_logins_under_way) {
+	struct pooler *p = start(ADMIN_RULE "host all all all password\n");
+	struct raw *r = raw_connect(p->port);
+	struct pkt k = { 0 };
+
+	pooler_rewrite(p, "auth_type = hba\nauth_file = @DIR@/users.txt\n"
+	    "auth_hba_file = @DIR@/hba.conf\nadmin_users = admin, u\n");
+	console_ok("RELOAD");
+	pkt_startup(&k, "u", "pgbouncer");
+	raw_put(r, &k);
+	ck_assert_int_eq(raw_next(r, 5000).type, 'R');
+	if (_i == 0)
+		put_file(p, "users.txt", "\"u\" \"new\"\n\"admin\" \"x\"\n");
+	else
+		pooler_rewrite(p, "auth_type = hba\n"
+		    "auth_file = @DIR@/users.txt\n"
+		    "auth_hba_file = @DIR@/hba.conf\nadmin_users = admin\n");
+	console_ok("RELOAD");
+	ends_in(r, "pw", _i == 0 ? "28000" : "42501", _i == 0 ?
+	    "authentication settings changed during the login" :
+	    "not allowed");
+}
+END_TEST
+
 /* It has proven itself, and waits for the first server of its pool. */
 START_TEST (reload_reaches_logins_that_wait_for_a_server) {
 	struct pooler *p = start(ADMIN_RULE "host all all all password\n");
@@ -356,6 +381,7 @@ main(void)
 	FX_ADD(s, bad_rule_at_reload_leaves_the_old_rules, 20);
 	FX_ADD(s, reload_takes_new_rules_and_maps, 20);
 	FX_ADD_LOOP(s, reload_reaches_logins_under_way, 20, 6);
+	FX_ADD_LOOP(s, reload_reaches_console_logins_under_way, 20, 2);
 	FX_ADD(s, reload_reaches_logins_that_wait_for_a_server, 20);
 	FX_ADD(s, set_switches_between_hba_and_others, 20);
 	return fx_main(s);
