@@ -8,7 +8,7 @@ AM_TESTS_ENVIRONMENT = \
 	CPPFLAGS='$(AM_CPPFLAGS) $(CPPFLAGS)'; \
 	export top_srcdir top_builddir CC NM CPPFLAGS;
 
-TESTS += test/check_headers.sh test/check_demo.sh test/check_unit.sh
+TESTS += test/check_headers.sh test/check_security.sh test/check_demo.sh test/check_unit.sh
 # Instrumented objects call into the sanitizer's runtime, and what they show of
 # the layers is what any other build shows.
 if !SANITIZED
@@ -19,6 +19,7 @@ EXTRA_DIST += \
 	test/check_demo.sh \
 	test/check_headers.sh \
 	test/check_layers.sh \
+	test/check_security.sh \
 	test/check_unit.sh \
 	test/common.sh \
 	test/count.sh \
