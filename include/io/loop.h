@@ -54,6 +54,10 @@ bool loop_is_mine(const struct loop *l);
 #define LOOP_OWNED(l) assert(loop_is_mine(l))
 /* Turns so far. */
 uint64_t loop_turns(const struct loop *l);
+/* The CPU time of the longest turn so far in which mail came or a timer fired;
+ * others are as long as what sockets bring, and asking would cost each of them
+ * a system call. For the loop's own thread. */
+usec_t loop_longest_turn(const struct loop *l);
 
 /* ---- timers ---- */
 struct timer {

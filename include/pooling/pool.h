@@ -150,6 +150,15 @@ struct pool_counts {
 	int cancels; /* cancel connections under way */
 	int cancels_waiting;
 	usec_t maxwait_us;
+	int total; /* that count against its size */
+	uint64_t reuses, opens, steals, handovers, evictions;
+};
+
+/* The limit that those who wait are up against: a setting's name, or "paused",
+ * "server_down", "none". */
+struct pool_bind {
+	const char *limit; /* a literal */
+	char detail[240];
 };
 
 struct pool {
@@ -245,6 +254,7 @@ void pool_kill(struct pool *p, const struct err *e);
 void pool_fail_waiters(struct pool *p, const struct err *e);
 void pool_read(struct pool *p, usec_t now, struct pool_counts *out,
     struct counters *stats);
+void pool_binding(struct pool *p, struct pool_bind *out);
 /* What went wrong with the last attempt to connect, if it failed. */
 bool pool_last_error(struct pool *p, struct err *e);
 bool pool_is_dead(struct pool *p);

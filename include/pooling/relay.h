@@ -125,6 +125,14 @@ bool relay_is_mid_message(const struct relay *r);
 /* For SHOW. */
 const struct server *relay_server(const struct relay *r);
 const void *relay_client(const struct relay *r); /* the owner's arg */
+/* What holds the server: "executing", "idle in transaction", ... and since
+ * when. */
+struct relay_hold {
+	const char *state; /* a literal */
+	usec_t since_us;
+	usec_t xact_us; /* when the transaction began; 0 = none is open */
+};
+void relay_describe(const struct relay *r, struct relay_hold *out);
 usec_t relay_query_since(const struct relay *r);
 usec_t relay_request_us(const struct relay *r);
 /* Adds what it has counted to the pool. */

@@ -119,6 +119,7 @@ struct server {
 	usec_t idle_us; /* idle since */
 	usec_t lifetime_us; /* with its jitter; 0 = none */
 	usec_t request_us; /* when the current query began */
+	usec_t since_us; /* when it came to be tested, draining, closing ... */
 	usec_t cancel_at_us; /* draining: cancel then; 0 = never */
 	usec_t deadline_us; /* draining: give up then; 0 = never */
 	int cancels; /* cancel connections in flight at it */

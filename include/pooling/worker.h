@@ -110,6 +110,21 @@ void worker_describe_client(struct worker *w, const struct client *c,
     struct conn_info *i);
 void worker_describe_server(struct worker *w, const struct server *s,
     struct conn_info *i);
+/* Why a client waits, if it does. */
+struct wait_info {
+	usec_t since_us; /* monotonic */
+	bool welcome; /* it is not welcomed yet: only that is wanted */
+	struct pool_bind bind;
+};
+bool worker_describe_wait(const struct client *c, struct wait_info *out);
+/* By whom a server is held, if it is not idle. */
+struct hold_info {
+	const struct client *client; /* NULL: by the pooler itself */
+	const char *state; /* a literal */
+	usec_t since_us; /* 0 = not known */
+	usec_t xact_us; /* 0 = no transaction is open */
+};
+bool worker_describe_hold(const struct server *s, struct hold_info *out);
 /* Closes the client with FATAL e; false if it is not here. */
 bool worker_kill_client(struct worker *w, uint64_t id, const struct err *e);
 /* SUSPEND: nothing is read and no timer runs, until it is taken back. */

@@ -28,6 +28,10 @@ static const struct show *const tables[] = {
 	&show_fds,
 	&show_hba,
 	&show_sources,
+	&show_waiters,
+	&show_holders,
+	&show_limits,
+	&show_workers,
 };
 
 const struct show *

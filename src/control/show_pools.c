@@ -47,6 +47,14 @@ static const struct rows_column pool_columns[] = {
 	    "size of the pool." },
 	{ "pool_size", COL_INT4,
 	    "How many servers the pool may have; 0 is no limit." },
+	{ "reuses", COL_INT8, "Idle servers that a client took at once." },
+	{ "opens", COL_INT8, "Servers that were begun." },
+	{ "steals", COL_INT8, "Idle servers fetched for another worker." },
+	{ "handovers", COL_INT8,
+	    "Servers that went from their client to one of another worker, "
+	    "which had waited longer." },
+	{ "evictions", COL_INT8,
+	    "Idle servers closed for the sake of another pool." },
 };
 
 static const char *
@@ -87,6 +95,16 @@ put_pool(struct rows *r, const struct pool_counts *c, const char *mode,
 }
 
 static void
+put_counts(struct rows *r, const struct pool_counts *c)
+{
+	rows_uint(r, c->reuses);
+	rows_uint(r, c->opens);
+	rows_uint(r, c->steals);
+	rows_uint(r, c->handovers);
+	rows_uint(r, c->evictions);
+}
+
+static void
 add_pool(void *arg, struct pool *p)
 {
 	struct order *q = arg;
@@ -105,6 +123,7 @@ add_pool(void *arg, struct pool *p)
 	put_pool(&q->rows, &c, pool_mode_name(set->mode),
 	    balance_of(hub->cfg, p->db->name));
 	rows_int(&q->rows, set->size);
+	put_counts(&q->rows, &c);
 }
 
 static void
@@ -119,6 +138,7 @@ run_pools(struct order *q)
 	rows_text(&q->rows, CONSOLE_DATABASE);
 	put_pool(&q->rows, &c, pool_mode_name(POOL_STATEMENT), NULL);
 	rows_int(&q->rows, 0);
+	put_counts(&q->rows, &c);
 	rows_sort_text(&q->rows);
 	order_finish(q);
 }

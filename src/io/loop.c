@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -17,6 +18,8 @@ struct loop {
 	struct event_base *base;
 	usec_t now_us; /* 0 = not read in this turn yet */
 	uint64_t turns;
+	usec_t turn_us; /* CPU time when this one was first asked; 0 = not */
+	usec_t longest_us;
 	bool running;
 	bool held;
 	_Atomic bool stop;
@@ -130,11 +133,39 @@ aim_timer(struct loop *l)
 		l->ev_timer_us = first;
 }
 
+static usec_t
+cpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (usec_t)t.tv_sec * USEC_PER_SEC + t.tv_nsec / 1000;
+}
+
+/* This turn is measured, to its end. */
+static void
+begin_measure(struct loop *l)
+{
+	if (!l->turn_us)
+		l->turn_us = cpu_us();
+}
+
+static void
+end_measure(struct loop *l)
+{
+	usec_t us = cpu_us() - l->turn_us;
+
+	if (us > l->longest_us)
+		l->longest_us = us;
+	l->turn_us = 0;
+}
+
 static void
 run_timers(struct loop *l)
 {
 	usec_t now = loop_now(l);
 
+	begin_measure(l);
 	while (l->heap_n && l->heap[0]->armed_us <= now) {
 		struct timer *t = l->heap[0];
 
@@ -265,6 +296,7 @@ on_mail(evutil_socket_t fd, short what, void *arg)
 	uint64_t n;
 
 	(void)what;
+	begin_measure(l);
 	/* First empty the eventfd, then take the list: a letter that comes in
 	 * between is taken too, and its wake-up is merely one too many. */
 	while (read((int)fd, &n, sizeof(n)) < 0 && errno == EINTR)
@@ -333,6 +365,8 @@ finish_turn(struct loop *l)
 	run_tasks(&l->graves);
 	l->turns++;
 	l->now_us = 0;
+	if (UNLIKELY(l->turn_us))
+		end_measure(l);
 }
 
 void
@@ -412,6 +446,12 @@ loop_is_mine(const struct loop *l)
 	    atomic_load_explicit(&((struct loop *)(uintptr_t)l)->thread,
 		memory_order_relaxed),
 	    pthread_self());
+}
+
+usec_t
+loop_longest_turn(const struct loop *l)
+{
+	return l->longest_us;
 }
 
 uint64_t

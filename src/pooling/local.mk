@@ -15,7 +15,7 @@ pooler_core_sources += \
 	include/pooling/pool.h src/pooling/pool.c src/pooling/pool_private.h \
 	src/pooling/pool_admin.c src/pooling/pool_move.c \
 	src/pooling/pool_open.c src/pooling/pool_pump.c \
-	src/pooling/pool_release.c \
+	src/pooling/pool_release.c src/pooling/pool_bind.c \
 	include/pooling/registry.h src/pooling/registry.c \
 	include/pooling/lookup.h src/pooling/lookup.c \
 	include/pooling/lookup_reply.h src/pooling/lookup_reply.c \

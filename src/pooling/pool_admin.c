@@ -225,6 +225,12 @@ pool_read(struct pool *p, usec_t now, struct pool_counts *out,
 	out->clients = atomic_load(&p->n_clients);
 	out->waiting = p->n_waiting;
 	memcpy(out->sv, p->count, sizeof(out->sv));
+	out->total = p->total;
+	out->reuses = p->reuses;
+	out->opens = p->opens;
+	out->steals = p->steals;
+	out->handovers = p->handovers;
+	out->evictions = p->evictions;
 	w = TAILQ_FIRST(&p->waiters);
 	if (w && now > w->since_us)
 		out->maxwait_us = now - w->since_us;

@@ -179,6 +179,7 @@ on_enter(struct server *s, enum server_state st)
 	if (st == SV_CLOSING)
 		set_inbound_locked(p, s, false);
 	pool_unlock(p);
+	s->since_us = s->loop ? loop_now(s->loop) : 0;
 }
 
 static void

@@ -30,6 +30,36 @@ relay_set_timer(struct relay *r)
 		timer_clear(&r->timer);
 }
 
+static void
+say(struct relay_hold *out, const char *state, usec_t since_us)
+{
+	out->state = state;
+	out->since_us = since_us;
+}
+
+void
+relay_describe(const struct relay *r, struct relay_hold *out)
+{
+	const struct stream *client = r->a.client;
+	uint8_t status = r->a.server->pipeline.status;
+
+	out->xact_us = r->xact_us;
+	if (r->syncing)
+		say(out, "replaying settings", r->sync_us);
+	else if (r->gone_us)
+		say(out, "client has gone", r->gone_us);
+	else if (client->stuck_us && stream_unsent(client) > RELAY_HIGH)
+		say(out, "client is not reading", client->stuck_us);
+	else if (r->query_us)
+		say(out, "executing", r->query_us);
+	else if (r->idle_us && status == 'E')
+		say(out, "idle in transaction (aborted)", r->idle_us);
+	else if (r->idle_us)
+		say(out, "idle in transaction", r->idle_us);
+	else
+		say(out, "idle in session", r->request_us);
+}
+
 static bool
 is_over(usec_t since, usec_t after, usec_t now)
 {

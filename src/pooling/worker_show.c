@@ -138,6 +138,40 @@ worker_describe_server(struct worker *w, const struct server *s,
 	i->worker = w->home.worker;
 }
 
+bool
+worker_describe_wait(const struct client *c, struct wait_info *out)
+{
+	if (c->state != CL_WAITING && c->state != CL_GREET)
+		return false;
+	out->since_us = c->waiter.since_us;
+	out->welcome = c->state == CL_GREET;
+	pool_binding(c->pool, &out->bind);
+	return true;
+}
+
+bool
+worker_describe_hold(const struct server *s, struct hold_info *out)
+{
+	enum server_state st = server_state(s);
+	struct relay_hold h;
+
+	*out = (struct hold_info){ .state = server_state_name(st) };
+	if (st == SV_IDLE)
+		return false;
+	if (st == SV_CONNECTING || st == SV_LOGIN) {
+		out->since_us = s->born_us;
+	} else if (st != SV_ACTIVE || !s->relay) {
+		out->since_us = s->since_us;
+	} else {
+		relay_describe(s->relay, &h);
+		out->client = relay_client(s->relay);
+		out->state = h.state;
+		out->since_us = h.since_us;
+		out->xact_us = h.xact_us;
+	}
+	return true;
+}
+
 /* ---- SUSPEND ---- */
 
 void

@@ -275,6 +275,13 @@ loop_is_mine(const struct loop *l)
 	return true;
 }
 
+usec_t
+loop_longest_turn(const struct loop *l)
+{
+	(void)l;
+	return 0;
+}
+
 uint64_t
 loop_turns(const struct loop *l)
 {

@@ -294,6 +294,21 @@ START_TEST (rows_of_several_workers_are_sorted_together) {
 }
 END_TEST
 
+START_TEST (a_row_that_came_twice_is_kept_once) {
+	static const uint64_t keys[] = { 7, 0, 3, 7, 0, 7 };
+	struct rows r;
+
+	rows_init(&r, columns, ARRAY_LEN(columns));
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		rows_add(&r, keys[i]);
+	rows_sort(&r);
+	rows_unique(&r);
+	/* Those without a key are all different. */
+	ck_assert_uint_eq(r.n, 4);
+	rows_fini(&r);
+}
+END_TEST
+
 static Suite *
 command_suite(void)
 {
@@ -316,6 +331,7 @@ command_suite(void)
 	tcase_add_test(r, a_row_is_sent_in_the_formats_asked_for);
 	tcase_add_test(r, a_cell_that_was_not_filled_in_is_null);
 	tcase_add_test(r, rows_of_several_workers_are_sorted_together);
+	tcase_add_test(r, a_row_that_came_twice_is_kept_once);
 	suite_add_tcase(s, r);
 	return s;
 }
