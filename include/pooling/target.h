@@ -28,6 +28,8 @@ struct server_target {
 	char *dbname;
 	char *user;
 	char *secret; /* of any kind, NULL if there is none */
+	char *secret_file; /* ... which it stands in, or NULL */
+	int secret_line; /* ... and its line; 0 = it is not a file's */
 	bool learnt; /* ... from a login, not from the configuration */
 	struct scram_keys keys; /* pass-through */
 	bool has_keys;
@@ -68,6 +70,12 @@ bool target_same(const struct server_target *a, const struct server_target *b);
 /* The same in every respect. */
 bool target_equal(const struct server_target *a,
     const struct server_target *b);
+
+/* What it logs in with, and where that is from, for messages; never the secret
+ * itself. */
+#define TARGET_CREDENTIAL 300
+void target_credential(const struct server_target *t,
+    char out[TARGET_CREDENTIAL]);
 
 /* The next host of the list, into out. */
 #define TARGET_HOST 256

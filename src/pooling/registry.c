@@ -229,6 +229,18 @@ add_pair(char **list, size_t *n, const char *name, const char *value)
 	list[(*n)++] = xstrdup(value);
 }
 
+/* Where the secret stands, for those who have to look for a mistake in it. */
+static void
+tell_place(struct server_target *t, const struct config *cfg,
+    const struct database_conf *conf, bool is_conf)
+{
+	t->secret_line = is_conf ? conf->line :
+	    config_secret_line(cfg, t->user);
+	if (t->secret_line > 0)
+		t->secret_file = xstrdup(is_conf ? conf->file :
+		    cfg->auth_file);
+}
+
 static struct server_target *
 make_target(struct registry *r, const struct config *cfg,
     const struct database_conf *conf, const char *name, const char *user,
@@ -248,6 +260,8 @@ make_target(struct registry *r, const struct config *cfg,
 	 * name alone. */
 	secret = strcmp(conf->user, user) == 0 && conf->password ?
 	    conf->password : config_secret(cfg, user, NULL);
+	if (secret)
+		tell_place(t, cfg, conf, secret == conf->password);
 	if (!secret && !conf->user[0]) {
 		secret = login_secret;
 		t->learnt = true;

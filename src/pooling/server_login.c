@@ -283,14 +283,28 @@ login_connected(struct server *s)
 
 /* ---- messages ---- */
 
+/* A login that fails is a riddle without it. */
+static void
+tell_credential(const struct server *s, struct err *e)
+{
+	char with[TARGET_CREDENTIAL];
+
+	target_credential(s->target, with);
+	err_detail(e, "%s%sthe pooler logs in as \"%s\" with %s", e->detail,
+	    e->detail[0] ? "; " : "", s->target->user, with);
+}
+
 /* One step of the password exchange, whichever. */
 static bool
 auth_stepped(struct server *s, enum step step, struct buf *out,
     const struct err *e)
 {
 	if (step == STEP_FAIL) {
+		struct err why = *e;
+
 		buf_wipe_free(out);
-		fail(s, e, true, "login failed");
+		tell_credential(s, &why);
+		fail(s, &why, true, "login failed");
 		return false;
 	}
 	if (buf_len(out))
@@ -441,6 +455,7 @@ login_error(struct server *s, struct span body)
 	struct notice_fields f;
 	struct err e;
 	char at[TARGET_HOST + 32];
+	bool about_proof;
 
 	if (s->login->connect_query) {
 		if (msg_notice(body, &f))
@@ -458,12 +473,19 @@ login_error(struct server *s, struct span body)
 	err_detail(&e, "server %s of database \"%s\" said this to "
 	    "user \"%s\"%s%s", at, s->target->database,
 	    s->target->user, f.detail ? ": " : "", f.detail ? f.detail : "");
+	about_proof = strncmp(e.sqlstate, "28", 2) == 0;
+	if (about_proof)
+		tell_credential(s, &e);
 	if (strcmp(e.sqlstate, "53300") == 0)
 		err_hint(&e, "this is the limit of the server itself "
 		    "(max_connections), not of the pooler; the pool size must "
 		    "stay below it");
 	else if (f.hint)
 		err_hint(&e, "%s", f.hint);
+	else if (about_proof)
+		err_hint(&e, "this is the pooler's own login to the server; "
+		    "what it logs in with has to fit what the server has "
+		    "for \"%s\"", s->target->user);
 	fail_as(s, &e, is_refusal(e.sqlstate), "login failed",
 	    f.severity ? f.severity : "FATAL");
 	return false;

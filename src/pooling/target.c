@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "proto/auth.h"
+
 struct server_target *
 target_new(void)
 {
@@ -36,6 +38,7 @@ free_strings(struct server_target *t)
 	free(t->dbname);
 	free(t->user);
 	wipe_free(t->secret);
+	free(t->secret_file);
 	free(t->connect_query);
 	for (p = t->startup; p && *p; p++)
 		free(*p);
@@ -88,6 +91,7 @@ put_all(struct server_target *to, const struct server_target *from,
 	to->dbname = put(&at, &n, from->dbname);
 	to->user = put(&at, &n, from->user);
 	to->secret = put(&at, &n, from->secret);
+	to->secret_file = put(&at, &n, from->secret_file);
 	to->connect_query = put(&at, &n, from->connect_query);
 	to->unix_socket_dir = put(&at, &n, from->unix_socket_dir);
 	for (i = 0; from->startup[i]; i++) {
@@ -105,7 +109,8 @@ target_pack(struct server_target *t)
 {
 	struct server_target old = { .database = t->database,
 		.host = t->host, .dbname = t->dbname, .user = t->user,
-		.secret = t->secret, .connect_query = t->connect_query,
+		.secret = t->secret, .secret_file = t->secret_file,
+		.connect_query = t->connect_query,
 		.startup = t->startup, .unix_socket_dir = t->unix_socket_dir };
 	struct server_target scratch;
 	size_t list = 1;
@@ -131,6 +136,8 @@ copy(const struct server_target *t)
 	c->dbname = xstrdup(t->dbname);
 	c->user = xstrdup(t->user);
 	c->secret = t->secret ? xstrdup(t->secret) : NULL;
+	c->secret_file = t->secret_file ? xstrdup(t->secret_file) : NULL;
+	c->secret_line = t->secret_line;
 	c->learnt = t->learnt;
 	c->keys = t->keys;
 	c->has_keys = t->has_keys;
@@ -146,6 +153,38 @@ copy(const struct server_target *t)
 	c->max_cancels = t->max_cancels;
 	c->cancel_wait_us = t->cancel_wait_us;
 	return c;
+}
+
+static const char *
+kind_of(const char *secret)
+{
+	switch (secret_kind(secret)) {
+	case SECRET_NONE:
+		return "nothing, as no secret is known";
+	case SECRET_PLAIN:
+		return "a plain password";
+	case SECRET_MD5:
+		return "an md5 hash";
+	case SECRET_SCRAM:
+		return "a SCRAM verifier";
+	}
+	return "";
+}
+
+void
+target_credential(const struct server_target *t, char out[TARGET_CREDENTIAL])
+{
+	const char *what = t->has_keys ? "SCRAM keys of a client's login" :
+	    kind_of(t->secret);
+
+	if (t->has_keys || secret_kind(t->secret) == SECRET_NONE)
+		copy_str(out, TARGET_CREDENTIAL, what);
+	else if (t->secret_file)
+		snprintf(out, TARGET_CREDENTIAL, "%s of %s:%d", what,
+		    t->secret_file, t->secret_line);
+	else
+		snprintf(out, TARGET_CREDENTIAL, "%s%s", what, t->learnt ?
+		    " of a client's login" : "");
 }
 
 struct server_target *
@@ -170,6 +209,9 @@ target_with_login(const struct server_target *t, const char *secret,
 		wipe_free(c->secret);
 		c->secret = xstrdup(secret);
 		c->learnt = true;
+		free(c->secret_file);
+		c->secret_file = NULL;
+		c->secret_line = 0;
 	}
 	if (keys)
 		c->keys = *keys;
@@ -213,7 +255,8 @@ bool
 target_equal(const struct server_target *a, const struct server_target *b)
 {
 	return target_same(a, b) && same_text(a->secret, b->secret) &&
-	    a->has_keys == b->has_keys &&
+	    a->has_keys == b->has_keys && a->secret_line == b->secret_line &&
+	    same_text(a->secret_file, b->secret_file) &&
 	    memcmp(&a->keys, &b->keys, sizeof(a->keys)) == 0 &&
 	    a->names == b->names &&
 	    a->connect_timeout_us == b->connect_timeout_us &&

@@ -279,6 +279,10 @@ START_TEST (wrong_password_is_passed_on_at_once) {
 				  "password authentication "
 				  "failed for user \"scrammer\"") != NULL,
 		    "%s", e.message);
+		/* Whose credential, and where it stands. */
+		ck_assert_msg(strstr(e.detail, "the pooler logs in as "
+		    "\"scrammer\" with a plain password of ") != NULL &&
+		    strstr(e.detail, ".ini:") != NULL, "%s", e.detail);
 		ck_assert_int_le(e.ms, fx_scaled(1500));
 	}
 }
