@@ -334,8 +334,6 @@ relay_start(struct relay_pool *rp, const struct relay_args *a,
 	r->timed = r->set->query_timeout_us ||
 	    r->set->idle_transaction_timeout_us ||
 	    r->set->transaction_timeout_us;
-	if (UNLIKELY(a->slow_us))
-		relay_slow_begin(r);
 	s->relay = r;
 	s->touched = true;
 	a->client->user = r;

@@ -114,6 +114,8 @@ relay_begin_query(struct relay *r)
 	r->request_us = now;
 	r->idle_us = 0;
 	relay_server_of(r)->request_us = now;
+	if (UNLIKELY(r->a.slow_us))
+		relay_slow_begin(r);
 	c->queries++;
 	if (!r->xact_us) {
 		r->xact_us = now;

@@ -156,12 +156,30 @@ extern const struct stream_ops relay_server_ops;
 
 /* ---- relay_slow.c: only while slow_us is set ---- */
 
-void relay_slow_begin(struct relay *r);
+void relay_slow_new(struct relay *r);
+void relay_slow_tell(struct relay *r, usec_t run_us);
+/* A query begins; its text comes behind. */
+static inline void
+relay_slow_begin(struct relay *r)
+{
+	if (UNLIKELY(!r->slow))
+		relay_slow_new(r);
+	r->slow->rows = 0;
+	r->slow->text_n = 0;
+	r->slow->sqlstate[0] = '\0';
+}
+
 void relay_slow_text(struct relay *r, uint8_t type, const uint8_t *body,
     size_t n);
 void relay_slow_complete(struct relay *r, const uint8_t *body, size_t n);
 /* The query is over; query_us still says when it began. */
-void relay_slow_end(struct relay *r, usec_t now);
+static inline void
+relay_slow_end(struct relay *r, usec_t now)
+{
+	if (UNLIKELY(now - r->query_us >= r->a.slow_us))
+		relay_slow_tell(r, now - r->query_us);
+	r->a.wait_us = 0;
+}
 
 /* ---- relay_sync.c ---- */
 

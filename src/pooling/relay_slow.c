@@ -12,20 +12,16 @@
 void
 relay_set_slow(struct relay *r, usec_t slow_us)
 {
-	if (slow_us && !r->a.slow_us)
-		relay_slow_begin(r);
 	r->a.slow_us = slow_us;
+	if (slow_us)
+		relay_slow_begin(r);
 }
 
+/* Once for each relay there ever is. */
 void
-relay_slow_begin(struct relay *r)
+relay_slow_new(struct relay *r)
 {
-	/* Allocated once for each relay there ever is. */
-	if (!r->slow)
-		r->slow = xcalloc(1, sizeof(*r->slow));
-	r->slow->rows = 0;
-	r->slow->text_n = 0;
-	r->slow->sqlstate[0] = '\0';
+	r->slow = xcalloc(1, sizeof(*r->slow));
 }
 
 /* body: of a Query or Parse, or the beginning of it. */
@@ -55,6 +51,8 @@ relay_slow_complete(struct relay *r, const uint8_t *body, size_t n)
 {
 	uint64_t rows = 0, unit = 1;
 
+	if (!r->slow)
+		return;
 	if (n && body[n - 1] == 0)
 		n--;
 	for (; n && body[n - 1] >= '0' && body[n - 1] <= '9' &&
@@ -73,23 +71,17 @@ text_of(const struct relay_slow *sl)
 }
 
 void
-relay_slow_end(struct relay *r, usec_t now)
+relay_slow_tell(struct relay *r, usec_t run_us)
 {
 	struct relay_slow *sl = r->slow;
-	usec_t run_us = now - r->query_us;
+	struct slow_query q = {
+		.run_us = run_us,
+		.wait_us = r->a.wait_us,
+		.rows = sl->rows,
+		.pid = relay_server_of(r)->pid,
+		.sqlstate = sl->sqlstate,
+		.fingerprint = sql_fingerprint(text_of(sl)),
+	};
 
-	if (run_us >= r->a.slow_us) {
-		struct slow_query q = {
-			.run_us = run_us,
-			.wait_us = r->a.wait_us,
-			.rows = sl->rows,
-			.pid = relay_server_of(r)->pid,
-			.sqlstate = sl->sqlstate,
-			.fingerprint = sql_fingerprint(text_of(sl)),
-		};
-
-		r->a.owner->slow(r->a.arg, &q);
-	}
-	r->a.wait_us = 0;
-	relay_slow_begin(r);
+	r->a.owner->slow(r->a.arg, &q);
 }

@@ -60,9 +60,6 @@ up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
 		if (UNLIKELY(f->type == 'Q' && r->a.no_query))
 			return fail(e, "0A000", "PQexec disallowed");
 		peek_commit(r, f->type, p + WIRE_HEAD, peek);
-		if (UNLIKELY(r->a.slow_us))
-			relay_slow_text(r, f->type, p + WIRE_HEAD,
-			    n - WIRE_HEAD);
 		if (f->type == 'Q' && r->tracked)
 			relay_statement_query(r, p + WIRE_HEAD, peek);
 	} else if (f->type == 'E' && r->named_commit) {
@@ -72,6 +69,8 @@ up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
 	}
 	if (!r->query_us)
 		relay_begin_query(r);
+	if (UNLIKELY(r->a.slow_us) && (f->type == 'Q' || f->type == 'P'))
+		relay_slow_text(r, f->type, p + WIRE_HEAD, n - WIRE_HEAD);
 	if (r->tracked && (f->type == 'B' || f->type == 'P' ||
 		f->type == 'D' || f->type == 'C')) {
 		up = relay_statement(r, f, p, n, from, e);
