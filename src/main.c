@@ -25,6 +25,7 @@
 #include "control/shutdown.h"
 #include "control/signals.h"
 #include "control/source.h"
+#include "control/takeover.h"
 #include "pooling/cancel.h"
 #include "pooling/peers.h"
 #include "pooling/registry.h"
@@ -41,6 +42,7 @@ struct process {
 	struct daemon_link link;
 	bool has_pidfile;
 	struct inherited sockets;
+	int predecessor; /* -R: the connection to it; else -1 */
 	struct hub hub;
 	struct plane plane;
 };
@@ -134,7 +136,7 @@ settle(struct process *p)
 		err_hint(&e, "set pidfile in the configuration");
 		return fatal(&e);
 	}
-	if (!daemon_check_pidfile(cfg->pidfile, &e))
+	if (!p->cli.takeover && !daemon_check_pidfile(cfg->pidfile, &e))
 		return fatal(&e);
 	if (p->cli.daemon) {
 		if (!daemon_fork(&p->link, &e))
@@ -143,8 +145,13 @@ settle(struct process *p)
 			return false;
 	}
 	if (!daemon_drop_root(user, &e) ||
-	    !plane_log_targets(&p->plane, cfg, &e) ||
-	    !daemon_write_pidfile(cfg->pidfile, &e))
+	    !plane_log_targets(&p->plane, cfg, &e))
+		return fatal(&e);
+	if (p->cli.takeover && !takeover_ask(cfg, &p->sockets,
+	    &p->predecessor, &e))
+		return fatal(&e);
+	/* Who takes over writes it when the one before has let go. */
+	if (p->predecessor == -1 && !daemon_write_pidfile(cfg->pidfile, &e))
 		return fatal(&e);
 	p->has_pidfile = true;
 	return true;
@@ -241,9 +248,11 @@ serve(struct process *p)
 		period_start(pl);
 		signals_start(pl);
 		stand_alone(p);
+		takeover_ready(pl, p->predecessor);
 		notify_watch(&pl->notify, hub);
 		notify_ready(&pl->notify);
 		loop_run(hub->main_loop);
+		takeover_close(pl);
 		signals_stop();
 		period_stop(pl);
 		shutdown_fini(pl);
@@ -314,7 +323,7 @@ start(struct process *p)
 int
 main(int argc, char **argv)
 {
-	static struct process p;
+	static struct process p = { .predecessor = -1 };
 
 	daemon_fill_stdio();
 	tzset();

@@ -21,6 +21,7 @@ struct cli {
 	int status;
 	bool daemon;
 	bool quiet;
+	bool takeover; /* -R */
 	int verbose;
 	const char *user; /* NULL if not given */
 	const char *config_file; /* NULL: from the environment */

@@ -49,6 +49,8 @@ void listener_configure(struct listener *ln, const struct config *c);
 /* Closes everything and removes the socket file if it is still ours; NULL is
  * fine. */
 void listener_close(struct listener *ln);
+/* Another process goes on with all of them: closes ours, and leaves the files. */
+void listener_release(struct listener *ln);
 /* A drain: TCP connections that wait to be accepted are, later ones are
  * refused; the Unix socket goes on. */
 void listener_close_tcp(struct listener *ln);

@@ -27,6 +27,7 @@
 
 struct plane;
 struct listener;
+struct takeover;
 
 /* ---- sessions ---- */
 
@@ -112,6 +113,7 @@ struct plane {
 	struct hub *hub;
 	struct listener *listener;
 	struct notify notify;
+	struct takeover *takeover; /* NULL: no successor can come */
 	struct plane_args args;
 	TAILQ_HEAD(, seat) seats;
 	struct order_list waits;
@@ -128,6 +130,7 @@ struct plane {
 	/* shutdown */
 	enum shutdown_mode shutdown;
 	struct timer drain;
+	bool successor; /* another process takes our clients */
 	usec_t drain_begun_us;
 	usec_t drain_over_us; /* when all have to be gone; 0 = no deadline */
 	usec_t drain_empty_us; /* since when nobody is left; 0 = not yet */

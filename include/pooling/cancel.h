@@ -60,6 +60,11 @@ bool cancel_key_known(struct cancel_keys *k, const uint8_t key[CANCEL_KEY]);
 void cancel_key_add(struct cancel_keys *k, struct cancel_entry *e,
     struct loop *l,
     void (*called)(struct cancel_entry *e, struct cancel_call *c));
+/* The same with a key that another process has made. Should somebody have it
+ * already, a key of our own is made, of which its client knows nothing. */
+void cancel_key_keep(struct cancel_keys *k, struct cancel_entry *e,
+    const uint8_t key[CANCEL_KEY], struct loop *l,
+    void (*called)(struct cancel_entry *e, struct cancel_call *c));
 /* On the owner's loop; called() does not come any more. */
 void cancel_key_remove(struct cancel_keys *k, struct cancel_entry *e);
 /* Sends c to the owner of c->key. c must stay put until over(). */

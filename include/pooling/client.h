@@ -42,6 +42,7 @@ enum client_state {
 	CL_STATES
 };
 
+struct parcel;
 TAILQ_HEAD(client_list, client);
 
 /* What the clients of one worker share. */
@@ -54,6 +55,7 @@ struct client_home {
 	struct client_list clients; /* logged in */
 	struct client_list logins; /* not yet, oldest first */
 	int n_logins;
+	bool moving; /* clients go to another process */
 	uint64_t dice; /* which slow queries are logged */
 	_Atomic int load; /* connections of any kind */
 };
@@ -66,7 +68,8 @@ struct client {
 	bool counted; /* against max_client_conn */
 	bool login_listed; /* counted in hub->logins */
 	bool gone; /* it has sent all it will */
-	bool leaving; /* it is closed when its transaction is over */
+	bool parts; /* leaving: by being told to */
+	bool leaving; /* it is closed, or moved, when its transaction is over */
 	bool skip_sync; /* its messages are dropped up to a Sync */
 	bool told; /* closing: it was sent an error */
 	bool notified; /* of being queued */
@@ -110,6 +113,12 @@ void client_kill(struct client *c, const struct err *e);
  * mode too; at once if it has been idle for idle_us. True when it was.
  */
 bool client_leave(struct client *c, usec_t idle_us);
+/* To the process that takes our place: whether that can be done now (see
+ * pooling/parcel.h), and to do it, by way of hub->parcel(). False: it stays. */
+bool client_can_move(const struct client *c);
+bool client_move(struct client *c);
+/* From the process before us; takes over p. It counts in h->load already. */
+void client_adopt(struct client_home *h, struct parcel *p);
 /* At the end of everything: no words, no waiting. */
 void client_drop(struct client *c);
 /* Takes over what a new snapshot says. */

@@ -9,6 +9,9 @@
  * a moment, so that a client that has just logged in has its turn. A client
  * that has sent more already is served first.
  *
+ * With `move` every client that can be is sent to the process that takes our
+ * place instead, between two transactions, DRAIN_SLICE of them a moment.
+ *
  * At the end drain_finish() closes whoever is left, in a transaction or not.
  *
  * Thread: the worker's.
@@ -21,8 +24,11 @@
 
 struct drain;
 
-/* Begins; every client has come due after window_us. */
-struct drain *drain_new(struct client_home *h, usec_t window_us);
+#define DRAIN_SLICE 100
+
+/* Begins; every client has come due after window_us; 0: those who are not moved
+ * stay as long as they want. */
+struct drain *drain_new(struct client_home *h, usec_t window_us, bool move);
 /* Its clients stay; NULL is fine. */
 void drain_free(struct drain *d);
 /* Closes everybody with FATAL 57P01: time is over. */

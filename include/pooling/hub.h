@@ -19,6 +19,7 @@ struct registry;
 struct cancel_keys;
 struct peers;
 struct handover;
+struct parcel;
 struct server_list;
 struct walk_list;
 struct welcome_shelf;
@@ -54,6 +55,11 @@ struct hub {
 	_Atomic bool shutting_down; /* newcomers are refused */
 	_Atomic bool fail_waiters; /* SHUTDOWN WAIT_FOR_SERVERS */
 	_Atomic uint64_t probes; /* connections closed without a byte */
+
+	/* Where clients go that another process takes over; called on the main
+	 * thread. */
+	void (*parcel)(void *arg, struct parcel *p);
+	void *parcel_arg;
 
 	/* Where logged-in console sessions go; called on the main thread. */
 	void (*console)(void *arg, struct handover *h);

@@ -16,6 +16,7 @@
 #include "pooling/registry.h"
 
 struct worker;
+struct parcel;
 struct client;
 struct server;
 
@@ -33,10 +34,13 @@ void workers_accept(struct hub *h, int fd, const struct addr *peer,
  * runs on the main thread when all have it. done may be NULL. */
 void workers_config(struct hub *h, struct config *cfg,
     void (*done)(void *arg), void *arg);
-/* (main) A drain: parts with all clients within window_us (see drain.h), from
- * when every worker knows of it; done() then runs on the main thread. */
-void workers_drain(struct hub *h, usec_t window_us, void (*done)(void *arg),
-    void *arg);
+/* (main) A drain: parts with all clients within window_us, and moves those that
+ * can be moved (see drain.h), from when every worker knows of it; done() then
+ * runs on the main thread. */
+void workers_drain(struct hub *h, usec_t window_us, bool move,
+    void (*done)(void *arg), void *arg);
+/* (main) A client of the process before us, for the least loaded worker. */
+void workers_adopt(struct hub *h, struct parcel *p);
 /* (main) Time is over: closes the clients that are left. */
 void workers_drain_finish(struct hub *h);
 /* (main) After registry_apply(): clients of what is no more are closed. */

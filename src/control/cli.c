@@ -32,7 +32,7 @@ static const struct option_help {
 	{ { "print-config", no_argument, NULL, OPT_PRINT }, NULL,
 	    "print the configuration as a file, without secrets, and exit" },
 	{ { "reboot", no_argument, NULL, 'R' }, NULL,
-	    "not supported: says so and exits" },
+	    "take the place, sockets and clients of the running process" },
 	{ { "version", no_argument, NULL, 'V' }, NULL,
 	    "print versions and exit" },
 	{ { "help", no_argument, NULL, 'h' }, NULL, "print this and exit" },
@@ -144,12 +144,7 @@ take_option(struct cli *c, int val)
 		finish(c, 0);
 		break;
 	case 'R':
-		fprintf(stderr,
-		    "pooler: taking over from a running process "
-		    "(-R) is not supported\n"
-		    "hint: start the new one when the old one has "
-		    "ended: SHUTDOWN WAIT_FOR_CLIENTS\n");
-		finish(c, 1);
+		c->takeover = true;
 		break;
 	default: /* getopt has said what is wrong */
 		fprintf(stderr, "hint: pooler --help lists the options\n");

@@ -420,6 +420,17 @@ listener_close_tcp(struct listener *ln)
 }
 
 void
+listener_release(struct listener *ln)
+{
+	struct port *p;
+
+	LIST_FOREACH (p, &ln->ports, link) {
+		p->owns_file = false;
+		port_close(p);
+	}
+}
+
+void
 listener_close(struct listener *ln)
 {
 	struct port *p;

@@ -72,7 +72,8 @@ is_drained(struct plane *pl)
 		return true;
 	case SHUTDOWN_CLIENTS:
 		if (hub->clients + hub->logins > 0 ||
-		    (pl->drain_over_us ? !have_read(pl) : hub->consoles > 0))
+		    (pl->drain_over_us ? !have_read(pl) :
+			hub->consoles > 0 && !pl->successor))
 			return false;
 		log_info("client connections dropped, exiting");
 		return true;
@@ -210,7 +211,7 @@ shutdown_begin(struct plane *pl, enum shutdown_mode mode)
 		hub->fail_waiters = false;
 		pause_end(pl, NULL);
 	}
-	workers_drain(hub, parting_us(pl), settled, pl);
+	workers_drain(hub, parting_us(pl), pl->successor, settled, pl);
 }
 
 void

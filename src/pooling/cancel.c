@@ -146,28 +146,47 @@ make_key(const struct cancel_keys *k, uint8_t key[CANCEL_KEY])
 	}
 }
 
+/* False when somebody has the key that stands in e. */
+static bool
+add(struct cancel_keys *k, struct cancel_entry *e)
+{
+	struct shard *sh = shard_of(k, e->key);
+	bool is_new;
+
+	pthread_mutex_lock(&sh->mu);
+	is_new = !find(sh, e->key);
+	if (is_new) {
+		if (sh->n >= sh->n_buckets)
+			grow(sh);
+		insert(sh, e);
+		sh->n++;
+		e->listed = true;
+	}
+	pthread_mutex_unlock(&sh->mu);
+	return is_new;
+}
+
 void
 cancel_key_add(struct cancel_keys *k, struct cancel_entry *e, struct loop *l,
     void (*called)(struct cancel_entry *e, struct cancel_call *c))
 {
-	struct shard *sh;
-
 	e->loop = l;
 	e->called = called;
-	for (;;) {
+	do
 		make_key(k, e->key);
-		sh = shard_of(k, e->key);
-		pthread_mutex_lock(&sh->mu);
-		if (!find(sh, e->key))
-			break;
-		pthread_mutex_unlock(&sh->mu);
-	}
-	if (sh->n >= sh->n_buckets)
-		grow(sh);
-	insert(sh, e);
-	sh->n++;
-	e->listed = true;
-	pthread_mutex_unlock(&sh->mu);
+	while (!add(k, e));
+}
+
+void
+cancel_key_keep(struct cancel_keys *k, struct cancel_entry *e,
+    const uint8_t key[CANCEL_KEY], struct loop *l,
+    void (*called)(struct cancel_entry *e, struct cancel_call *c))
+{
+	e->loop = l;
+	e->called = called;
+	memcpy(e->key, key, CANCEL_KEY);
+	if (!add(k, e))
+		cancel_key_add(k, e, l, called);
 }
 
 void

@@ -278,7 +278,10 @@ client_part(struct client *c)
 {
 	struct err e;
 
-	if (keep_len(&c->held) || c->skip || c->skip_sync || c->gone)
+	if (c->home->moving && client_move(c))
+		return;
+	if (!c->parts || keep_len(&c->held) || c->skip || c->skip_sync ||
+	    c->gone)
 		return;
 	err_set(&e, "57P01", "pooler is shutting down");
 	err_detail(&e, "the connection was idle; nothing was lost");
@@ -296,7 +299,7 @@ client_leave(struct client *c, usec_t idle_us)
 		since = c->connect_us;
 	at_rest = loop_now(c->home->loop) - since >= idle_us &&
 	    !has_unread(c);
-	c->leaving = true;
+	c->leaving = c->parts = true;
 	if (c->relay)
 		relay_yield(c->relay, at_rest);
 	else if (c->state == CL_IDLE && at_rest)
@@ -554,9 +557,8 @@ peer_uid(int fd, bool is_unix)
 	return cred.uid;
 }
 
-void
-client_new(struct client_home *h, int fd, const struct addr *peer,
-    bool is_unix)
+struct client *
+client_bare(struct client_home *h, const struct addr *peer, bool is_unix)
 {
 	struct client *c = xcalloc(1, sizeof(*c));
 
@@ -573,6 +575,15 @@ client_new(struct client_home *h, int fd, const struct addr *peer,
 	c->cancel.called = client_called;
 	c->bury.fn = on_bury;
 	timer_init(&c->timer, on_timer);
+	return c;
+}
+
+void
+client_new(struct client_home *h, int fd, const struct addr *peer,
+    bool is_unix)
+{
+	struct client *c = client_bare(h, peer, is_unix);
+
 	c->login = login_new(&(struct login_args){
 		.hub = h->hub,
 		.cfg = h->cfg,

@@ -40,6 +40,10 @@ void client_log_closing(const struct client *c, const char *reason);
 void client_log_error(const struct client *c, const struct err *e);
 void client_log_slow(const struct client *c, const struct slow_query *q);
 
+/* A client without socket, login and place in any list. */
+struct client *client_bare(struct client_home *h, const struct addr *peer,
+    bool is_unix);
+
 /* client_login.c */
 /* Closes one of far too many, without a line for each. */
 void client_drop_stranger(struct client *c);

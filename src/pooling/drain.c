@@ -39,9 +39,8 @@ idle_needed(const struct drain *d, usec_t now)
 /* Those who came due earlier and still work stand in front: they count. Those
  * who have gone by themselves make the rest wait a little less. */
 static void
-on_tick(struct timer *t)
+part_some(struct drain *d)
 {
-	struct drain *d = CONTAINER_OF(t, struct drain, timer);
 	usec_t now = loop_now(d->home->loop), idle = idle_needed(d, now);
 	uint64_t i = d->gone, n = d->gone;
 	struct client *c, *next;
@@ -55,15 +54,42 @@ on_tick(struct timer *t)
 		if (client_leave(c, idle))
 			d->gone++;
 	}
-	timer_set(d->home->loop, &d->timer, now + TICK_US);
+}
+
+/* The others go as soon as their transaction is over. */
+static void
+move_some(struct drain *d)
+{
+	struct client *c, *next;
+	int n = 0;
+
+	for (c = TAILQ_FIRST(&d->home->clients); c && n < DRAIN_SLICE;
+	    c = next) {
+		next = TAILQ_NEXT(c, link);
+		c->leaving = true;
+		n += client_move(c);
+	}
+}
+
+static void
+on_tick(struct timer *t)
+{
+	struct drain *d = CONTAINER_OF(t, struct drain, timer);
+
+	if (d->home->moving)
+		move_some(d);
+	if (d->window_us)
+		part_some(d);
+	timer_set(d->home->loop, &d->timer, loop_now(d->home->loop) + TICK_US);
 }
 
 struct drain *
-drain_new(struct client_home *h, usec_t window_us)
+drain_new(struct client_home *h, usec_t window_us, bool move)
 {
 	struct drain *d = xcalloc(1, sizeof(*d));
 
 	d->home = h;
+	h->moving = move;
 	d->window_us = window_us;
 	d->begun_us = loop_now(h->loop);
 	timer_init(&d->timer, on_tick);
@@ -76,6 +102,7 @@ drain_free(struct drain *d)
 {
 	if (!d)
 		return;
+	d->home->moving = false;
 	timer_fini(&d->timer);
 	free(d);
 }

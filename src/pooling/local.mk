@@ -30,6 +30,8 @@ pooler_core_sources += \
 	src/pooling/relay_sync.c src/pooling/relay_stmt.c \
 	include/pooling/client.h src/pooling/client.c src/pooling/client_login.c \
 	src/pooling/client_private.h src/pooling/client_log.c src/pooling/client_query.c \
+	src/pooling/client_move.c \
+	include/pooling/parcel.h src/pooling/parcel.c \
 	include/pooling/drain.h src/pooling/drain.c \
 	include/pooling/worker.h src/pooling/worker.c \
 	include/pooling/walk.h src/pooling/worker_private.h \

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "pooling/parcel.h"
 #include "pooling/guard.h"
 #include "pooling/keycache.h"
 #include "worker_private.h"
@@ -139,10 +140,10 @@ on_arrival(struct mail *m, struct loop *l)
 	free(a);
 }
 
-void
-workers_accept(struct hub *h, int fd, const struct addr *peer, bool is_unix)
+/* The one with the fewest, with one more now. */
+static struct worker *
+take_least_loaded(struct hub *h)
 {
-	struct arrival *a = xcalloc(1, sizeof(*a));
 	struct worker *best = h->workers[0];
 	int i;
 
@@ -151,12 +152,41 @@ workers_accept(struct hub *h, int fd, const struct addr *peer, bool is_unix)
 		    atomic_load(&best->home.load))
 			best = h->workers[i];
 	atomic_fetch_add(&best->home.load, 1);
+	return best;
+}
+
+void
+workers_accept(struct hub *h, int fd, const struct addr *peer, bool is_unix)
+{
+	struct arrival *a = xcalloc(1, sizeof(*a));
+	struct worker *best = take_least_loaded(h);
+
 	a->worker = best;
 	a->fd = fd;
 	a->peer = *peer;
 	a->is_unix = is_unix;
 	a->mail.fn = on_arrival;
 	loop_post(best->home.loop, &a->mail);
+}
+
+static void
+on_adopted(struct mail *m, struct loop *l)
+{
+	struct parcel *p = CONTAINER_OF(m, struct parcel, mail);
+	struct worker *w = p->owner;
+
+	(void)l;
+	client_adopt(&w->home, p);
+}
+
+void
+workers_adopt(struct hub *h, struct parcel *p)
+{
+	struct worker *w = take_least_loaded(h);
+
+	p->owner = w;
+	p->mail.fn = on_adopted;
+	loop_post(w->home.loop, &p->mail);
 }
 
 int
@@ -317,7 +347,8 @@ workers_close_removed(struct hub *h)
 /* ---- the end ---- */
 
 struct farewell {
-	usec_t window_us; /* 0 = everybody stays */
+	usec_t window_us;
+	bool move;
 	void (*done)(void *arg);
 	void *arg;
 };
@@ -329,7 +360,8 @@ begin_drain(struct worker *w, int slot, void *arg)
 
 	(void)slot;
 	drain_free(w->drain);
-	w->drain = f->window_us ? drain_new(&w->home, f->window_us) : NULL;
+	w->drain = f->window_us || f->move ?
+	    drain_new(&w->home, f->window_us, f->move) : NULL;
 }
 
 static void
@@ -342,12 +374,13 @@ drain_begun(void *arg)
 }
 
 void
-workers_drain(struct hub *h, usec_t window_us, void (*done)(void *arg),
-    void *arg)
+workers_drain(struct hub *h, usec_t window_us, bool move,
+    void (*done)(void *arg), void *arg)
 {
 	struct farewell *f = xcalloc(1, sizeof(*f));
 
 	f->window_us = window_us;
+	f->move = move;
 	f->done = done;
 	f->arg = arg;
 	workers_visit(h, begin_drain, drain_begun, f);

@@ -35,6 +35,7 @@ system_tests = \
 	test/system/test_rotation \
 	test/system/test_show \
 	test/system/test_tables \
+	test/system/test_takeover \
 	test/system/test_timeouts \
 	test/system/test_wire
 
@@ -93,6 +94,7 @@ test_system_test_rotation_LDADD = $(system_libs)
 test_system_test_show_LDADD = $(system_libs)
 test_system_test_tables_LDADD = $(system_libs)
 test_system_test_replication_LDADD = $(system_libs)
+test_system_test_takeover_LDADD = $(system_libs)
 test_system_test_timeouts_LDADD = $(system_libs)
 test_system_test_wire_LDADD = $(system_libs)
 

@@ -43,7 +43,6 @@ START_TEST (wrong_usage_ends_with_status_1) {
 	expect("--no-such-option", 1, "no-such-option");
 	expect("", 1, "--help");
 	expect("a.ini b.ini", 1, "hint");
-	expect("-R a.ini", 1, "not supported");
 	expect("/no/such/file.ini", 1, "/no/such/file.ini");
 }
 END_TEST

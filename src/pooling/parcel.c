@@ -1,0 +1,13 @@
+#include "pooling/parcel.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+void
+parcel_free(struct parcel *p)
+{
+	if (p->fd != -1)
+		close(p->fd);
+	buf_wipe_free(&p->bytes);
+	free(p);
+}

@@ -1,0 +1,298 @@
+/*
+ * One process takes the place of another (-R): clients notice nothing.
+ */
+#include "fixture.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A process with the same settings and the same log; it takes p's place. */
+static pid_t
+launch_successor(struct pooler *p)
+{
+	char *argv[] = { (char *)pooler_bin(), "-R", p->ini, NULL };
+
+	console_close();
+	return fx_spawn(p->log, false, argv);
+}
+
+/* The same, until the old one has ended. */
+static void
+take_over(struct pooler *p, int ms)
+{
+	pid_t pid = launch_successor(p);
+	int rc = fx_wait_exit(p->pid, ms);
+
+	ck_assert_msg(rc == 0, "the old process: status %d", rc);
+	p->pid = pid;
+	WAIT_UNTIL(pooler_logged(p, "the process before has ended"), 5000);
+	ck_assert_int_eq(fx_wait_exit(pid, 0), -1);
+}
+
+static void
+cancel(PGconn *c)
+{
+	PGcancel *h = PQgetCancel(c);
+	char text[256];
+
+	ck_assert_msg(PQcancel(h, text, sizeof(text)) == 1, "%s", text);
+	PQfreeCancel(h);
+}
+
+START_TEST (idle_clients_move_with_what_they_have_set) {
+	enum { N = 250 };
+	struct pooler *p = pooler_start("worker_threads = 2\n"
+	    "pidfile = @DIR@/pid\nmax_client_conn = 1000\n");
+	static PGconn *c[N];
+	char path[300], pid[20], *text;
+	PGconn *local;
+	PGresult *r;
+
+	for (int i = 0; i < N; i++)
+		c[i] = client_open("application_name=app%d", i);
+	local = client_open("host=%s", p->dir);
+	sql_ok(c[1], "SET timezone = 'Asia/Tokyo'");
+	take_over(p, 10000);
+	for (int i = 0; i < N; i++) {
+		snprintf(pid, sizeof(pid), "app%d", i);
+		ck_assert_str_eq(sql_text(c[i], "SHOW application_name"),
+		    pid);
+	}
+	ck_assert_str_eq(sql_text(c[1], "SHOW timezone"), "Asia/Tokyo");
+	ck_assert_int_eq(sql_int(local, "SELECT 9"), 9);
+	ck_assert_int_eq(show_rows("CLIENTS", "database=app"), N + 1);
+	ck_assert_int_eq(show("LISTS", "list=used_clients", "items") > N, 1);
+	/* Their cancel keys came along. */
+	sql_send(c[7], "SELECT pg_sleep(60)");
+	WAIT_UNTIL(pg_int("SELECT count(*) FROM pg_stat_activity WHERE "
+			  "state = 'active' AND query LIKE '%%pg_sleep(60)'")
+		== 1, 5000);
+	cancel(c[7]);
+	r = sql_result(c[7], 10000);
+	result_fails(r, "57014", "cancel");
+	/* New ones find the new one, and the pid file names it. */
+	PQfinish(client_open(" "));
+	PQfinish(client_open("host=%s", p->dir));
+	snprintf(path, sizeof(path), "%s/pid", p->dir);
+	snprintf(pid, sizeof(pid), "%d\n", (int)p->pid);
+	text = fx_read_file(path);
+	ck_assert_str_eq(text, pid);
+	for (int i = 0; i < N; i++)
+		PQfinish(c[i]);
+	PQfinish(local);
+	WAIT_UNTIL(show_rows("CLIENTS", "database=app") == 0, 5000);
+	/* It leaves nothing behind. */
+	pooler_stop(p);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	snprintf(path, sizeof(path), "%s/.s.PGSQL.%d", p->dir, p->port);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	strcat(path, ".takeover");
+	ck_assert_int_ne(access(path, F_OK), 0);
+}
+END_TEST
+
+START_TEST (transaction_ends_where_it_began) {
+	struct pooler *p = pooler_start("worker_threads = 2\n");
+	PGconn *c = client_open(" "), *q = client_open(" ");
+	long pid;
+	pid_t new;
+
+	sql_ok(c, "BEGIN");
+	pid = sql_int(c, "SELECT pg_backend_pid()");
+	sql_send(q, "SELECT pg_sleep(1)");
+	new = launch_successor(p);
+	WAIT_UNTIL(pooler_logged(p, "took over the sockets"), 5000);
+	ck_assert_int_eq(sql_int(c, "SELECT pg_backend_pid()"), pid);
+	sql_result_ok(q, 5000);
+	ck_assert_int_eq(fx_wait_exit(p->pid, 0), -1);
+	sql_ok(c, "COMMIT");
+	ck_assert_int_eq(fx_wait_exit(p->pid, 10000), 0);
+	p->pid = new;
+	ck_assert_int_eq(sql_int(c, "SELECT 5"), 5);
+	ck_assert_int_eq(sql_int(q, "SELECT 6"), 6);
+	ck_assert(pooler_logged(p, "2 clients came over"));
+	PQfinish(c);
+	PQfinish(q);
+}
+END_TEST
+
+START_TEST (who_cannot_move_stays_until_it_leaves) {
+	struct pooler *p = pooler_start("worker_threads = 2\n");
+	PGconn *c = client_open(" "), *session;
+	pid_t new;
+
+	PQclear(PQprepare(c, "one", "SELECT 1", 0, NULL));
+	session = client_open(" ");
+	new = launch_successor(p);
+	WAIT_UNTIL(pooler_logged(p, "took over the sockets"), 5000);
+	for (int i = 0; i < 20; i++) {
+		PGresult *r = PQexecPrepared(c, "one", 0, NULL, NULL, NULL, 0);
+
+		ck_assert_int_eq(PQresultStatus(r), PGRES_TUPLES_OK);
+		PQclear(r);
+	}
+	ck_assert_int_eq(fx_wait_exit(p->pid, 0), -1);
+	ck_assert_int_eq(sql_int(session, "SELECT 2"), 2);
+	PQfinish(c);
+	ck_assert_int_eq(fx_wait_exit(p->pid, 10000), 0);
+	p->pid = new;
+	ck_assert_int_eq(sql_int(session, "SELECT 3"), 3);
+	PQfinish(session);
+}
+END_TEST
+
+START_TEST (drain_timeout_bounds_the_wait_for_them) {
+	struct pooler *p = pooler_start("worker_threads = 2\n"
+	    "drain_timeout = 2\n");
+	PGconn *c = client_open(" "), *d = client_open(" ");
+
+	PQclear(PQprepare(c, "one", "SELECT 1", 0, NULL));
+	take_over(p, 5000);
+	ck_assert_int_eq(sql_int(d, "SELECT 2"), 2);
+	sql_fails(c, "SELECT 1", NULL, "pooler is shutting down");
+	PQfinish(c);
+	PQfinish(d);
+}
+END_TEST
+
+START_TEST (scram_keys_travel_along) {
+	struct pooler *p = pooler_prepare("auth_type = scram-sha-256\n"
+	    "auth_file = @DIR@/secrets\nworker_threads = 2\n");
+	char path[300], text[600];
+	PGconn *c;
+
+	/* The verifier only: without a client's proof nobody can log in. */
+	snprintf(path, sizeof(path), "%s/secrets", p->dir);
+	snprintf(text, sizeof(text), "\"scrammer\" \"%s\"\n",
+	    pg_text("SELECT rolpassword FROM pg_authid WHERE rolname = "
+		    "'scrammer'"));
+	fx_write_file(path, text);
+	pooler_launch(p);
+	c = client_open("user=scrammer password=scrammer-pw");
+	take_over(p, 10000);
+	ck_assert_str_eq(sql_text(c, "SELECT current_user"), "scrammer");
+	ck_assert(!pooler_logged(p, "SCRAM-SHA-256$"));
+	PQfinish(c);
+}
+END_TEST
+
+/* One that asks and then does not come, as a process of this version would. */
+static void
+ask_and_leave(const struct pooler *p)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	char *version, hello[100], byte;
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int n = 0;
+
+	fx_shell(&version, "%s -V | sed -n '1s/^pooler //p'", pooler_bin());
+	snprintf(un.sun_path, sizeof(un.sun_path), "%.70s/.s.PGSQL.%d.takeover",
+	    p->dir, p->port);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+	snprintf(hello, sizeof(hello), "Hpooler %.*s",
+	    (int)strcspn(version, "\n"), version);
+	send(fd, hello, strlen(hello), 0);
+	do
+		n += recv(fd, &byte, 1, 0) == 1;
+	while (byte == 'L');
+	ck_assert_int_eq(byte, 'G');
+	ck_assert_int_ge(n, 3);
+	close(fd);
+	free(version);
+}
+
+START_TEST (failing_successor_changes_nothing) {
+	struct pooler *p = pooler_start("worker_threads = 2\n"
+	    "pidfile = @DIR@/pid\n");
+	PGconn *c = client_open(" ");
+	char ini[400];
+	char *argv[] = { (char *)pooler_bin(), "-R", ini, NULL };
+
+	snprintf(ini, sizeof(ini), "%s/bad.ini", p->dir);
+	fx_write_file(ini, "[pooler]\nno_such_key = 1\n");
+	ck_assert_int_eq(fx_wait_exit(fx_spawn(p->log, false, argv), 10000),
+	    1);
+	ck_assert_int_eq(sql_int(c, "SELECT 4"), 4);
+	ask_and_leave(p);
+	WAIT_UNTIL(pooler_logged(p, "the process that asked for our place has "
+				    "gone; going on"), 5000);
+	ck_assert_int_eq(sql_int(c, "SELECT 5"), 5);
+	PQfinish(client_open(" "));
+	take_over(p, 10000);
+	ck_assert_int_eq(sql_int(c, "SELECT 6"), 6);
+	PQfinish(c);
+}
+END_TEST
+
+START_TEST (without_a_predecessor_it_just_starts) {
+	struct pooler *p = pooler_prepare("worker_threads = 2\n"
+	    "pidfile = @DIR@/pid\n");
+
+	pooler_use(p);
+	p->pid = launch_successor(p);
+	WAIT_UNTIL(pooler_is_up(p), 10000);
+	PQfinish(client_open(" "));
+	take_over(p, 10000);
+	PQfinish(client_open(" "));
+}
+END_TEST
+
+START_TEST (pgbench_does_not_notice) {
+	static const char *const args[] = { "-S -c 20 -j 2",
+		"-S -M extended -c 20 -j 2", "-N -c 10 -j 2",
+		"-S -C -c 8 -j 8" };
+	struct pooler *p = pooler_start("worker_threads = 2\n"
+	    "default_pool_size = 5\nlog_connections = 0\n"
+	    "log_disconnections = 0\nstats_period = 1\n");
+	char out[300], *text;
+	pid_t bench;
+	int rc;
+
+	if (sql_int(pg_direct("app"), "SELECT count(*) FROM pg_class WHERE "
+				      "relname = 'pgbench_accounts'") == 0) {
+		rc = fx_shell(&text, "%s/pgbench -i -q -s 2 -h %s -p %d "
+		    "-U alice app", pg_bindir(), pg_socket_dir(), pg_port());
+		ck_assert_msg(rc == 0, "%s", text);
+	}
+	snprintf(out, sizeof(out), "%s/bench.out", p->dir);
+	fflush(NULL);
+	bench = fork();
+	if (bench == 0) {
+		rc = fx_shell(&text, "%s/pgbench -n %s -T 8 -h 127.0.0.1 "
+		    "-p %d -U alice app", pg_bindir(), args[_i], p->port);
+		fx_write_file(out, text);
+		_exit(rc);
+	}
+	for (int i = 0; i < 5; i++) {
+		WAIT_UNTIL(show("STATS_TOTALS", "database=app", "xact_count") >
+			200, 10000);
+		take_over(p, 10000);
+	}
+	ck_assert_int_eq(fx_wait_exit(bench, 30000), 0);
+	text = fx_read_file(out);
+	ck_assert_msg(strstr(text, "number of failed transactions: 0 ") !=
+	    NULL, "%s", text);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("takeover");
+
+	FX_ADD(s, idle_clients_move_with_what_they_have_set, 60);
+	FX_ADD(s, transaction_ends_where_it_began, 40);
+	FX_ADD(s, who_cannot_move_stays_until_it_leaves, 40);
+	FX_ADD(s, drain_timeout_bounds_the_wait_for_them, 40);
+	FX_ADD(s, scram_keys_travel_along, 30);
+	FX_ADD(s, failing_successor_changes_nothing, 40);
+	FX_ADD(s, without_a_predecessor_it_just_starts, 40);
+	FX_ADD_LOOP(s, pgbench_does_not_notice, 90, 4);
+	return fx_main(s);
+}
