@@ -33,6 +33,8 @@
 
 /* Logins whose keys wait to be derived: some 3 ms each. */
 #define DERIVE_QUEUE 2000
+/* Who may wait for a thread that asks LDAP or PAM. */
+#define WAITING_PER_THREAD 20
 /* What a thread that still works may take at the end. */
 #define OFFLOAD_PATIENCE_US USEC_PER_SEC
 
@@ -195,6 +197,8 @@ make_hub(struct process *p, struct err *e)
 	peers_configure(hub->peers, p->cfg);
 	hub->derive = offload_new("derive", p->cfg->worker_threads,
 	    DERIVE_QUEUE);
+	hub->blocking = offload_new("ask", p->cfg->auth_threads,
+	    p->cfg->auth_threads * WAITING_PER_THREAD);
 	hub->registry = registry_new(hub);
 	workers_new(hub, p->cfg->worker_threads);
 	return true;
@@ -263,6 +267,8 @@ serve(struct process *p)
 	workers_stop(hub);
 	offload_free(hub->derive, OFFLOAD_PATIENCE_US);
 	hub->derive = NULL;
+	offload_free(hub->blocking, OFFLOAD_PATIENCE_US);
+	hub->blocking = NULL;
 	return ok;
 }
 

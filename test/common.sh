@@ -66,7 +66,8 @@ need_packages()
 
 # What a build takes. libc6-dev is only recommended by gcc.
 build_packages='gcc libc6-dev make automake pkg-config
-    libevent-dev libssl-dev libc-ares-dev libidn-dev'
+    libevent-dev libssl-dev libc-ares-dev libidn-dev libldap-dev
+    libpam0g-dev'
 
 # build_in DIR OPTION...: configures once, then compiles what has changed. A
 # tree that was configured in place cannot be built elsewhere as well: then it

@@ -218,6 +218,8 @@ struct config {
 	enum auth_type auth_type;
 	const char *auth_file, *auth_hba_file, *auth_ident_file;
 	const char *auth_ldap_options;
+	const char *auth_pam_service;
+	int auth_threads;
 	const char *auth_user, *auth_query, *auth_dbname;
 	int scram_iterations;
 	int auth_fail_max;

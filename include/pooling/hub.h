@@ -37,6 +37,7 @@ struct hub {
 	struct welcome_shelf *welcomes;
 	struct guard *guard;
 	struct offload *derive; /* NULL: inside the caller (tests) */
+	struct offload *blocking; /* LDAP, PAM, password commands */
 	struct keycache *keycache;
 	struct worker **workers;
 	struct loop **loops; /* of the workers */

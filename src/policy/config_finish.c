@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config_impl.h"
+#include "policy/ldap_options.h"
 #include "policy/ini.h"
 
 static void
@@ -198,13 +199,35 @@ config_keep_running(struct builder *b)
 
 /* ---- checks ---- */
 
+static bool
+check_ldap(const struct config *c, struct err *e)
+{
+	struct arena *a;
+	struct ldap_options o;
+	bool ok;
+
+	if (c->auth_ldap_options[0] == '\0') {
+		if (c->auth_type != AUTH_TYPE_LDAP)
+			return true;
+		err_set(e, "22023", "auth_ldap_options is null");
+		err_hint(e, "auth_type ldap needs to know whom to ask, e.g. "
+		    "auth_ldap_options = ldapserver=ldap.example.com "
+		    "ldapprefix=\"uid=\" ldapsuffix=\",dc=example,dc=com\"");
+		return false;
+	}
+	a = arena_new();
+	ok = ldap_options_parse(c->auth_ldap_options, a, &o, e);
+	arena_wipe_free(a);
+	return ok;
+}
+
 bool
 config_check_values(const struct config *c, struct err *e)
 {
 	if (config_is_console(c->auth_dbname))
 		return err_set(e, "22023", "cannot use the reserved \"%s\" "
 		    "database as an auth_dbname", c->auth_dbname);
-	return true;
+	return check_ldap(c, e);
 }
 
 /* The same at the line of a database. */
@@ -226,9 +249,16 @@ config_check(struct builder *b)
 {
 	struct err e;
 
-	b->here = *builder_where(b, "auth_dbname");
-	if (!config_check_values(&b->c->pub, &e))
+	b->here = *builder_where(b, "auth_ldap_options");
+	if (b->here.file == NULL)
+		b->here = *builder_where(b, "auth_type");
+	if (check_ldap(&b->c->pub, &e)) {
+		b->here = *builder_where(b, "auth_dbname");
+		if (!config_check_values(&b->c->pub, &e))
+			builder_error(b, &e);
+	} else {
 		builder_error(b, &e);
+	}
 	for (size_t i = 0; i < b->c->pub.n_databases; i++)
 		check_line(b, b->c->pub.databases[i]);
 	if (b->c->pub.autodb != NULL)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config_impl.h"
+#include "policy/ldap_options.h"
 
 /* An error that knows its place better than the line being read. */
 static void
@@ -45,7 +46,25 @@ read_ident(struct builder *b)
 	return b->c->ident != NULL;
 }
 
-/* Methods that are known, but not here yet. */
+/* Of LDAP and PAM, which hba does not look into. */
+static bool
+options_are_right(struct builder *b, const struct hba_rule *r, struct err *e)
+{
+	struct ldap_options o;
+
+	if (r->method == HBA_LDAP)
+		return ldap_options_parse(r->options, b->c->arena, &o, e);
+	if (r->method != HBA_PAM || r->options[0] == '\0' ||
+	    (strncmp(r->options, "pamservice=", 11) == 0 &&
+		r->options[11] != '\0' &&
+		strpbrk(r->options, " \t\"/") == NULL))
+		return true;
+	err_set(e, "F0000", "unknown option of method \"pam\"");
+	err_hint(e, "there is pamservice=NAME");
+	return false;
+}
+
+/* Methods that are known, but not here, and options that are not right. */
 static void
 check_methods(struct builder *b, const struct hba *h)
 {
@@ -54,10 +73,11 @@ check_methods(struct builder *b, const struct hba *h)
 		const char *name = hba_method_name(r->method);
 		struct err e;
 
-		if (!config_method_is_later(r->method))
+		if (config_method_is_later(r->method))
+			err_set(&e, "0A000", "method \"%s\" is not in this "
+			    "version", name);
+		else if (options_are_right(b, r, &e))
 			continue;
-		err_set(&e, "0A000", "method \"%s\" is not in this version",
-		    name);
 		err_at(&e, r->file, r->line);
 		report_error(b->rep, &e);
 	}

@@ -19,6 +19,10 @@ print_global(const struct config *c, const struct option *o, struct buf *out)
 		buf_printf(out, ";%s =\n", o->name);
 		return;
 	}
+	if (o->flags & OPT_SECRET) {
+		buf_printf(out, ";%s = <hidden>\n", o->name);
+		return;
+	}
 	/* The file's own name is no setting, and would follow a copy. */
 	buf_printf(out, "%s%s = ", strcmp(o->name, "conffile") == 0 ? ";" : "",
 	    o->name);

@@ -15,6 +15,18 @@ const struct option_word pool_mode_words[] = {
 	{ .name = NULL },
 };
 
+/* Whether this build can ask them. */
+#ifdef HAVE_LDAP
+#define HAS_LDAP true
+#else
+#define HAS_LDAP false
+#endif
+#ifdef HAVE_PAM
+#define HAS_PAM true
+#else
+#define HAS_PAM false
+#endif
+
 const struct option_word auth_type_words[] = {
 	{ .name = "any", .value = AUTH_TYPE_ANY },
 	{ .name = "trust", .value = AUTH_TYPE_TRUST },
@@ -23,8 +35,8 @@ const struct option_word auth_type_words[] = {
 	{ .name = "scram-sha-256", .value = AUTH_TYPE_SCRAM },
 	{ .name = "cert", .value = AUTH_TYPE_CERT, .later = true },
 	{ .name = "hba", .value = AUTH_TYPE_HBA },
-	{ .name = "ldap", .value = AUTH_TYPE_LDAP, .later = true },
-	{ .name = "pam", .value = AUTH_TYPE_PAM, .later = true },
+	{ .name = "ldap", .value = AUTH_TYPE_LDAP, .later = !HAS_LDAP },
+	{ .name = "pam", .value = AUTH_TYPE_PAM, .later = !HAS_PAM },
 	{ .name = NULL },
 };
 
@@ -39,9 +51,11 @@ config_method_is_later(enum hba_method m)
 	case HBA_SCRAM:
 	case HBA_PEER:
 		return false;
-	case HBA_CERT:
 	case HBA_LDAP:
+		return !HAS_LDAP;
 	case HBA_PAM:
+		return !HAS_PAM;
+	case HBA_CERT:
 		return true;
 	}
 	return true;
@@ -359,7 +373,8 @@ HELP(
 "How clients prove who they are. md5 becomes SCRAM for a user whose secret "
 "is a SCRAM one. trust asks for no password. any does not even look at the "
 "name and needs user= on each database. hba goes by the rules of "
-"auth_hba_file. The methods cert, ldap and pam are refused by this version.") },
+"auth_hba_file. ldap and pam ask for the password in clear text and have it "
+"judged there, see LDAP AND PAM. cert is refused by this version.") },
 { ROW(FILE_(auth_file, NULL), OPT_RELOAD), HELP(
 "File of users and their secrets, see AUTH FILE.") },
 { ROW(FILE_(auth_hba_file, ""), OPT_RELOAD), HELP(
@@ -367,8 +382,14 @@ HELP(
 { ROW(FILE_(auth_ident_file, NULL), OPT_RELOAD), HELP(
 "Maps from certificate or system names to users, for auth_type hba; see "
 "IDENT FILE.") },
-{ ROW(TEXT(auth_ldap_options, NULL), OPT_RELOAD | OPT_LATER), HELP(
-"Options for auth_type ldap.") },
+{ ROW(TEXT(auth_ldap_options, NULL), OPT_RELOAD | OPT_SECRET), HELP(
+"Options for auth_type ldap, see LDAP AND PAM. Never shown, since a password "
+"may stand in it.") },
+{ ROW(TEXT(auth_pam_service, "pgbouncer"), OPT_RELOAD | OPT_OURS), HELP(
+"Name of the PAM service that auth_type pam asks.") },
+{ ROW(INT(auth_threads, "10", 1, 1000), OPT_OURS), HELP(
+"Threads that ask LDAP and PAM and run password commands, at most. Twenty times "
+"as many may wait for them; who comes then is refused.") },
 { ROW(TEXT(auth_user, NULL), OPT_RELOAD), HELP(
 "User under which auth_query looks up those who are not in auth_file. Its own "
 "secret stands in auth_file.") },

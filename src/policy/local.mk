@@ -8,6 +8,7 @@ libpure_a_SOURCES += \
 	include/policy/net.h src/policy/net.c \
 	include/policy/words.h src/policy/words.c \
 	include/policy/ident.h src/policy/ident.c \
+	include/policy/ldap_options.h src/policy/ldap_options.c \
 	include/policy/hba.h src/policy/hba.c src/policy/hba_read.c \
 	include/policy/config.h src/policy/config.c \
 	src/policy/config_ask.c src/policy/config_env.c \

@@ -23,6 +23,7 @@ pooler_core_sources += \
 	include/pooling/login.h src/pooling/login.c src/pooling/login_method.c \
 	src/pooling/login_proxy.c src/pooling/login_guard.c \
 	src/pooling/login_private.h src/pooling/login_auth.c \
+	src/pooling/login_judge.c \
 	include/pooling/relay.h src/pooling/relay.c \
 	src/pooling/relay_private.h src/pooling/relay_clock.c \
 	src/pooling/relay_up.c src/pooling/relay_down.c \

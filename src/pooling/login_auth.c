@@ -33,12 +33,14 @@ exchange_of(enum login_method m)
 		return AUTH_PLAIN;
 	case METHOD_MD5:
 		return AUTH_MD5;
+	case METHOD_LDAP:
+		return AUTH_LDAP;
+	case METHOD_PAM:
+		return AUTH_PAM;
 	case METHOD_SCRAM:
 	case METHOD_REJECT:
 	case METHOD_PEER:
 	case METHOD_CERT:
-	case METHOD_LDAP:
-	case METHOD_PAM:
 		break;
 	}
 	return AUTH_SCRAM;
@@ -76,6 +78,7 @@ login_abandon(struct login *l)
 	if (l->lookup != NULL)
 		lookup_abandon(l->lookup);
 	l->lookup = NULL;
+	login_stop_asking(l);
 	if (l->keys == NULL)
 		return;
 	if (l->answered)
@@ -113,7 +116,8 @@ ask_keys(struct login *l, const char *password,
 static enum login_step
 too_many(struct login *l, struct err *e)
 {
-	drop_keys(l);
+	if (l->keys != NULL)
+		drop_keys(l);
 	err_set(e, "53300", "too many logins at once");
 	err_hint(e, "try again in a moment");
 	return LOGIN_FAILED;
@@ -270,7 +274,8 @@ on_looked_up(void *arg, const struct lookup_result *r)
 static bool
 wants_lookup(const struct login *l)
 {
-	if (l->r.secret != NULL || l->choice.method == METHOD_ANY)
+	if (l->r.secret != NULL || l->choice.method == METHOD_ANY ||
+	    l->choice.method == METHOD_LDAP || l->choice.method == METHOD_PAM)
 		return false;
 	return lookup_is_possible(l->cfg, l->r.conf);
 }
@@ -392,6 +397,31 @@ ask_judge(struct login *l, struct err *e)
 	return too_many(l, e);
 }
 
+static enum login_step
+ask_others(struct login *l, struct err *e)
+{
+	if (!login_ask_others(l, auth_server_asks(l->auth)))
+		return too_many(l, e);
+	l->waits = WAITS_FOR_OTHERS;
+	return LOGIN_MORE;
+}
+
+/* What they let in with serves for the login to the server too. */
+static enum login_step
+others_said(struct login *l, struct err *e)
+{
+	struct err why;
+	bool good = login_others_said(l, &why);
+	enum step step = auth_server_verdict(l->auth, good, e);
+
+	if (step == STEP_DONE)
+		l->r.secret = arena_strdup(l->arena,
+		    auth_server_password(l->auth));
+	else
+		err_log(e, "%s", why.msg);
+	return stepped(l, step, e);
+}
+
 enum login_step
 login_auth_step(struct login *l, const struct span *in, struct buf *out,
     struct err *e)
@@ -401,7 +431,8 @@ login_auth_step(struct login *l, const struct span *in, struct buf *out,
 	enum login_step result;
 
 	if (step == STEP_MORE && auth_server_asks(l->auth) != NULL)
-		return ask_judge(l, e);
+		return l->choice.method == METHOD_PASSWORD ?
+		    ask_judge(l, e) : ask_others(l, e);
 	result = stepped(l, step, e);
 	/* SCRAM's last message would tell that the password was right. */
 	if (result == LOGIN_FAILED && l->failed_proof)
@@ -423,6 +454,8 @@ login_go_on(struct login *l, struct buf *out, struct err *e)
 		return with_keys(l, out, e);
 	case WAITS_FOR_JUDGE:
 		return judged(l, e);
+	case WAITS_FOR_OTHERS:
+		return others_said(l, e);
 	case WAITS_FOR_CLIENT:
 		break;
 	}

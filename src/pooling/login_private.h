@@ -7,6 +7,7 @@
 #define LOGIN_PRIVATE_H
 
 #include "base/arena.h"
+#include "io/judge.h"
 #include "pooling/keycache.h"
 #include "pooling/guard.h"
 #include "pooling/login.h"
@@ -19,6 +20,17 @@ enum login_wait {
 	WAITS_FOR_SECRET, /* auth_query runs */
 	WAITS_FOR_KEYS, /* of a plain secret */
 	WAITS_FOR_JUDGE, /* of a cleartext password */
+	WAITS_FOR_OTHERS, /* LDAP or PAM */
+};
+
+/* Apart from the login, which it may outlive; so are its texts. */
+struct login_asking {
+	struct offload_job job;
+	struct judge_question q;
+	struct arena *arena;
+	struct login *login; /* NULL: it has gone */
+	bool good;
+	struct err why;
 };
 
 /* Apart from the login, which it may outlive. */
@@ -68,6 +80,7 @@ struct login {
 	/* The current one (text is r.secret) and the old one. */
 	struct login_secret secrets[2];
 	int deriving; /* which of them */
+	struct login_asking *asking; /* WAITS_FOR_OTHERS */
 	struct login_keys *keys; /* WAITS_FOR_KEYS, WAITS_FOR_JUDGE */
 	struct config *cfg;
 	struct arena *arena;
@@ -122,6 +135,13 @@ bool login_may_try(struct login *l, struct err *e);
 bool login_confirm(struct login *l, struct err *e);
 /* The proof has failed, as e says. */
 enum login_step login_refute(struct login *l, struct err *e);
+
+/* login_judge.c: LDAP and PAM. */
+/* False when too many are asked already. */
+bool login_ask_others(struct login *l, const char *password);
+/* Behind it: whether the password is right; else e->log says why. */
+bool login_others_said(struct login *l, struct err *why);
+void login_stop_asking(struct login *l);
 
 /* login_auth.c */
 /* The StartupMessage has been taken: begins the password exchange. */

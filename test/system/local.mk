@@ -21,10 +21,12 @@ system_tests = \
 	test/system/test_gone \
 	test/system/test_hold \
 	test/system/test_hba \
+	test/system/test_ldap \
 	test/system/test_listen \
 	test/system/test_log \
 	test/system/test_modes \
 	test/system/test_prepared \
+	test/system/test_pam \
 	test/system/test_params \
 	test/system/test_peers \
 	test/system/test_proxy \
@@ -80,10 +82,12 @@ test_system_test_drivers_LDADD = $(system_libs)
 test_system_test_gone_LDADD = $(system_libs)
 test_system_test_hold_LDADD = $(system_libs)
 test_system_test_hba_LDADD = $(system_libs)
+test_system_test_ldap_LDADD = $(system_libs)
 test_system_test_listen_LDADD = $(system_libs)
 test_system_test_log_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
 test_system_test_prepared_LDADD = $(system_libs)
+test_system_test_pam_LDADD = $(system_libs)
 test_system_test_params_LDADD = $(system_libs)
 test_system_test_peers_LDADD = $(system_libs)
 test_system_test_pgbench_LDADD = $(system_libs)

@@ -16,7 +16,8 @@ test_unit_test_log_LDADD = $(core_libs) $(CHECK_LIBS)
 
 # policy/
 unit_tests += test/unit/test_ini test/unit/test_option \
-	test/unit/test_userlist test/unit/test_config \
+	test/unit/test_userlist test/unit/test_ldap_options \
+	test/unit/test_config \
 	test/unit/test_config_live test/unit/test_ledger \
 	test/unit/test_net test/unit/test_ident test/unit/test_hba
 EXTRA_DIST += test/unit/config_world.h test/unit/sql_cases.h \

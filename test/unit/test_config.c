@@ -77,8 +77,9 @@ START_TEST(each_of_these_refuses_the_file)
 {
 	static const char *const cases[] = {
 		"", "[databases]\na=\n", "[pooler]\nauth_type = hba\n",
-		"[pooler]\nauth_type = cert\n", "[pooler]\nauth_type = ldap\n",
-		"[pooler]\nauth_type = pam\n", "[pooler]\nauth_type =\n",
+		"[pooler]\nauth_type = ldap\n",
+		"[pooler]\nauth_ldap_options = ldapport=x\n",
+		"[pooler]\nauth_type =\n",
 		"[pooler]\nclient_tls_sslmode = require\n",
 		"[pooler]\nclient_tls_sslmode = verify-full\n",
 		"[pooler]\nserver_tls_sslmode = verify-ca\n",
@@ -311,8 +312,13 @@ START_TEST(bad_rules_refuse_the_configuration)
 	free(got);
 	w.files[2][1] = "local all all peer\nhost all all all ldap x\n";
 	got = report(&w);
+#ifdef HAVE_LDAP
+	ck_assert_str_eq(got, "etc/hba:2: LDAP options: expected NAME=VALUE\n"
+	    "hint: values with blanks or commas need double quotes\n");
+#else
 	ck_assert_str_eq(got, "etc/hba:2: method \"ldap\" is not in this "
 	    "version\n");
+#endif
 	free(got);
 	w.files[2][1] = "local all all peer map=m\n";
 	w.files[4][1] = "m root\n";

@@ -56,7 +56,7 @@ START_TEST(set_refuses_what_it_cannot_do)
 {
 	static const char *const cases[][3] = {
 		{ "listen_port", "5", "55P02" }, { "auth_file", "x", "55P02" },
-		{ "auth_hba_file", "x", "55P02" }, { "auth_type", "ldap", "0A000" },
+		{ "auth_hba_file", "x", "55P02" }, { "auth_ldap_options", "x", "22023" },
 		{ "auth_ident_file", "x", "55P02" },
 		{ "auth_typ", "md5", "42704" }, { "auth_type", "hba", "55P02" },
 		{ "max_client_conn", "x", "22023" }, { "", "", "42704" },
