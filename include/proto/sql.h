@@ -63,9 +63,10 @@ enum sql_kind {
 	SQL_SAVEPOINT, /* name */
 	SQL_RELEASE, /* name */
 	SQL_ROLLBACK_TO, /* name */
-	/* sql_setting() gives the name and sql_value() the value; flags SQL_LOCAL,
-	 * SQL_FROM_CURRENT. In all forms: SET TIME ZONE, NAMES, SCHEMA, ROLE,
-	 * SESSION AUTHORIZATION (which sets the role back, too), XML OPTION */
+	/* sql_setting() gives the name and sql_value() the value; flags
+	 * SQL_LOCAL, SQL_FROM_CURRENT. In all forms: SET TIME ZONE, NAMES,
+	 * SCHEMA, ROLE, SESSION AUTHORIZATION (which sets the role back, too),
+	 * XML OPTION */
 	SQL_SET,
 	SQL_RESET, /* the same; also SET x TO DEFAULT, with SQL_LOCAL */
 	SQL_RESET_ALL,
@@ -77,7 +78,8 @@ enum sql_kind {
 	SQL_SET_CHARACTERISTICS,
 	SQL_PREPARE, /* name, args: (types), value: the statement behind AS */
 	/* name, args: (parameters). Also in EXPLAIN and CREATE TABLE AS, then
-	 * keyword is the word EXECUTE there. What it calls stood in the PREPARE */
+	 * keyword is the word EXECUTE there. What it calls stood in the
+	 * PREPARE */
 	SQL_EXECUTE,
 	SQL_DEALLOCATE, /* name */
 	SQL_DEALLOCATE_ALL,
@@ -112,8 +114,8 @@ enum sql_flag {
 	SQL_ON_COMMIT_DROP = 64, /* with SQL_TEMP: gone at the end */
 	SQL_EXPLAIN = 128, /* EXPLAIN of this; with ANALYZE it runs */
 	/* The body of a DO holds a word that can change the session, or a
-	 * command made up at run time, or is not in PL/pgSQL. Without it the body
-	 * is as a function that is not known. */
+	 * command made up at run time, or is not in PL/pgSQL. Without it the
+	 * body is as a function that is not known. */
 	SQL_BODY_STATE = 256,
 };
 
@@ -172,8 +174,8 @@ struct sql_stmt {
 #define SQL_INLINE 4
 
 struct sql_info {
-	/* Anything may be done by this text; why (a fixed text, else NULL). What
-	 * is listed is then only a part. */
+	/* Anything may be done by this text; why (a fixed text, else NULL).
+	 * What is listed is then only a part. */
 	bool unsure;
 	const char *why;
 	/* Of all statements together. */
@@ -182,7 +184,7 @@ struct sql_info {
 	uint32_t calls_made; /* SQL_CALL_BIT() */
 	size_t nstmts;
 	size_t ncalls; /* one name of unknown functions may stand once only */
-	size_t nplain; /* SQL_PLAIN without flags and calls that are not listed */
+	size_t nplain; /* SQL_PLAIN without flags and calls, not listed */
 	struct sql_stmt *stmts;
 	struct sql_call *calls;
 	struct span text; /* the caller's */
@@ -204,8 +206,8 @@ enum sql_quick {
 	SQL_QUICK_ROLLBACK, /* ROLLBACK or ABORT alone */
 };
 
-/* Of the whole text. In any encoding and for any
- * standard_conforming_strings. Some 90 instructions for a short SELECT. */
+/* Of the whole text, which holds no zero byte. In any encoding and for any
+ * standard_conforming_strings. Some 80 instructions for a short SELECT. */
 enum sql_quick sql_quick(struct span text);
 
 static inline bool

@@ -4,7 +4,7 @@
 
 /* Commands that change the session where they begin a statement. */
 static const char *const commands[] = { "set", "reset", "listen", "unlisten",
-	"load", "discard", "prepare", "deallocate", "declare" };
+	"load", "discard", "prepare", "deallocate" };
 /* A command that is made up at run time, and temporary tables, anywhere. */
 static const char *const words[] = { "execute", "temp", "temporary" };
 
@@ -32,6 +32,7 @@ is_start(const uint8_t *text, struct sql_token before)
 	return is_one_of(text, before, openers, ARRAY_LEN(openers));
 }
 
+/* Of those that matter less only the kind is told. */
 static bool
 is_call_with_effect(struct scan *s, const struct sql_lexer *l,
     struct sql_token t)
@@ -39,8 +40,12 @@ is_call_with_effect(struct scan *s, const struct sql_lexer *l,
 	enum sql_call_kind kind;
 
 	buf_reset(&s->scratch);
-	return sql_decode(l, t, &s->scratch) && buf_len(&s->scratch) < 64 &&
-	    sql_name_class(buf_span(&s->scratch), &kind) == SQL_NAME_EFFECT;
+	if (!sql_decode(l, t, &s->scratch) || buf_len(&s->scratch) > 63 ||
+	    sql_name_class(buf_span(&s->scratch), &kind) != SQL_NAME_EFFECT)
+		return false;
+	s->info->calls_made |= SQL_CALL_BIT(kind);
+	return kind != SQL_CALL_NOTIFY && kind != SQL_CALL_SEQ_READ &&
+	    kind != SQL_CALL_SEQ_WRITE;
 }
 
 static bool
@@ -56,8 +61,7 @@ is_dangerous(struct scan *s, const struct sql_lexer *l, struct sql_token t,
 	if (is_one_of(l->p, t, words, ARRAY_LEN(words)))
 		return true;
 	if (is_start(l->p, before) &&
-	    is_one_of(l->p, t, commands, ARRAY_LEN(commands)) &&
-	    !sql_tok_is(l->p, t, "declare"))
+	    is_one_of(l->p, t, commands, ARRAY_LEN(commands)))
 		return true;
 	if (is_call_with_effect(s, l, t))
 		return true;
@@ -65,24 +69,30 @@ is_dangerous(struct scan *s, const struct sql_lexer *l, struct sql_token t,
 	return span_is(name, "pg_settings") || sql_mentions_temp(name);
 }
 
+static bool
+text_has_state(struct scan *s, struct span text)
+{
+	struct sql_token t, before = { 0 };
+	struct sql_lexer l;
+
+	sql_lexer_init(&l, text, s->lex.options);
+	do {
+		t = sql_lex(&l);
+		if (is_dangerous(s, &l, t, before))
+			return true;
+		before = t;
+	} while (t.type != TOK_END);
+	return l.doubt;
+}
+
 bool
 body_has_state(struct scan *s, struct sql_token body)
 {
 	struct buf text = { 0 };
-	struct sql_token t, before = { 0 };
-	struct sql_lexer l;
-	bool found = true;
+	bool found;
 
-	if (!sql_decode(&s->lex, body, &text))
-		return true;
-	sql_lexer_init(&l, buf_span(&text), s->lex.options);
-	for (;;) {
-		t = sql_lex(&l);
-		found = is_dangerous(s, &l, t, before);
-		if (found || t.type == TOK_END)
-			break;
-		before = t;
-	}
+	found = !sql_decode(&s->lex, body, &text) ||
+	    text_has_state(s, buf_span(&text));
 	buf_free(&text);
-	return found || l.doubt;
+	return found;
 }

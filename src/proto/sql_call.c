@@ -25,8 +25,8 @@
  * transaction), pg_export_snapshot() (the same), pg_advisory_xact_lock(),
  * pg_logical_emit_message() (to the log), pg_logical_slot_get_changes() (gives
  * the slot back), pg_stat_clear_snapshot() (statistics of this transaction),
- * txid_current(), random(), pg_sleep(), all that acts on the cluster or on other
- * sessions. pg_notify() is told of because of the process id that others see.
+ * txid_current(), random(), pg_sleep(), all that acts on the cluster or on
+ * other sessions. pg_notify() is told of because of the process id that others see.
  */
 static const struct {
 	const char *name;
@@ -90,26 +90,32 @@ static const struct {
  * "over" in a schema and call it with the schema, or quoted.
  */
 static const char *const no_functions[] = {
-	"all", "and", "any", "array", "as", "between", "bigint", "bit",
-	"boolean", "by", "case", "char", "character", "check", "coalesce",
-	"columns", "conflict", "cross", "cube", "cursor", "dec", "decimal",
-	"default", "distinct", "else", "except", "exclude", "exists",
-	"extract", "fetch", "filter", "float", "for", "foreign", "from",
-	"generated", "greatest", "group", "grouping", "having", "identity",
-	"ilike", "in", "include", "inherits", "inner", "int", "integer",
+	"all", "analyse", "analyze", "and", "any", "array", "as", "asc",
+	"asymmetric", "between", "bigint", "bit", "boolean", "both", "by",
+	"case", "cast", "char", "character", "check", "coalesce", "collate",
+	"column", "columns", "conflict", "constraint", "create", "cross",
+	"cube", "current_catalog", "current_date", "current_role",
+	"current_time", "current_timestamp", "current_user", "cursor", "dec",
+	"decimal", "default", "deferrable", "desc", "distinct", "do", "else",
+	"end", "except", "exclude", "exists", "extract", "false", "fetch",
+	"filter", "float", "for", "foreign", "from", "generated", "grant",
+	"greatest", "group", "grouping", "having", "identity", "ilike", "in",
+	"include", "inherits", "initially", "inner", "int", "integer",
 	"intersect", "interval", "into", "is", "isnull", "join", "key",
-	"lateral", "least", "like", "limit", "list", "materialized",
-	"national", "natural", "nchar", "not", "notnull", "null", "nullif",
-	"numeric", "of", "offset", "on", "only", "operator", "options", "or",
-	"order", "out", "outer", "over", "overlaps", "overlay", "partition",
-	"position", "precision", "primary", "range", "real", "recursive",
-	"references", "returning", "rollup", "row", "rows", "select", "set",
-	"setof", "sets", "similar", "smallint", "some", "substring", "table",
-	"then", "time", "timestamp", "to", "treat", "trim", "union", "unique",
-	"update", "user", "using", "values", "varchar", "variadic", "when",
-	"where", "with", "within", "xmlattributes", "xmlconcat", "xmlelement",
-	"xmlexists", "xmlforest", "xmlnamespaces", "xmlparse", "xmlpi",
-	"xmlroot", "xmlserialize", "xmltable",
+	"lateral", "leading", "least", "like", "limit", "list", "localtime",
+	"localtimestamp", "materialized", "national", "natural", "nchar",
+	"not", "notnull", "null", "nullif", "numeric", "of", "offset", "on",
+	"only", "operator", "options", "or", "order", "out", "outer", "over",
+	"overlaps", "overlay", "partition", "placing", "position", "precision",
+	"primary", "range", "real", "recursive", "references", "returning",
+	"rollup", "row", "rows", "select", "session_user", "set", "setof",
+	"sets", "similar", "smallint", "some", "substring", "symmetric",
+	"table", "then", "time", "timestamp", "to", "trailing", "treat",
+	"trim", "true", "union", "unique", "update", "user", "using", "values",
+	"varchar", "variadic", "when", "where", "window", "with", "within",
+	"xmlattributes", "xmlconcat", "xmlelement", "xmlexists", "xmlforest",
+	"xmlnamespaces", "xmlparse", "xmlpi", "xmlroot", "xmlserialize",
+	"xmltable",
 };
 
 /* Of a name against a sorted one that ends in NUL. */
@@ -158,7 +164,7 @@ sql_name_class(struct span name, enum sql_call_kind *kind)
 bool
 sql_is_no_function(struct span word)
 {
-	uint8_t lower[16];
+	uint8_t lower[24];
 	size_t i;
 
 	if (word.n > sizeof(lower))

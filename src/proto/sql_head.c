@@ -434,6 +434,8 @@ head_parse(struct scan *s)
 
 	if (scan_is(s, "explain"))
 		skip_explain(s);
+	if (scan_at_end(s))
+		return; /* EXPLAIN of nothing */
 	s->stmt.keyword = scan_range(s->tok, s->tok.at + s->tok.n);
 	if (scan_is_char(s, '('))
 		return; /* (SELECT ...) */

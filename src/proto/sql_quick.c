@@ -14,7 +14,6 @@
  * but for letters, and there it sees more than there is.
  */
 #include <string.h>
-#include <strings.h>
 
 #include "proto/sql_lex.h"
 
@@ -33,8 +32,8 @@ load(const uint8_t *p)
 
 #define ALL(c) ((v16){ c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c })
 
-/* Bytes of 16 in whose place is a parenthesis, a semicolon, or an i with an o
- * three further on. */
+/* Not zero where there is a parenthesis or a semicolon three bytes further on,
+ * or an i with an o there. */
 static inline v16
 suspects(const uint8_t *p)
 {
@@ -45,29 +44,20 @@ suspects(const uint8_t *p)
 	    (v16)((there | small) == ALL('o')));
 }
 
-/* The same of a text too short for that, from its fourth byte on. */
-static bool
-is_suspect_short(const uint8_t *p, size_t n)
-{
-	for (size_t i = 3; i < n; i++)
-		if (p[i] == '(' || p[i] == ';' ||
-		    ((p[i] | 0x20) == 'o' && (p[i - 3] | 0x20) == 'i'))
-			return true;
-	return false;
-}
+/* The shortest text for is_suspect(). */
+#define SUSPECT_MIN (WORD + STEP)
+#define WORD 7 /* of the first word and the blank behind it */
 
-static bool
+/* From the byte behind the first word on. */
+static inline bool
 is_suspect(const uint8_t *p, size_t n)
 {
-	v16 found = { 0 };
+	const uint8_t *last = p + n - STEP - 3;
+	v16 found = suspects(last);
 	uint64_t half[2];
-	size_t i;
 
-	if (n < STEP + 3)
-		return is_suspect_short(p, n);
-	for (i = 0; i + STEP + 3 < n; i += STEP)
-		found |= suspects(p + i);
-	found |= suspects(p + n - STEP - 3);
+	for (p += WORD - 3; p < last; p += STEP)
+		found |= suspects(p);
 	memcpy(half, &found, sizeof(half));
 	return (half[0] | half[1]) != 0;
 }
@@ -85,23 +75,41 @@ is_inner(uint8_t c)
 	    (uint8_t)(c - '0') < 10 || c == '_' || c == '$' || c >= 0x80;
 }
 
+/* Without case; word is in small letters and blanks. */
+static bool
+same_letters(const uint8_t *p, const char *word, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((p[i] | 0x20) != word[i])
+			return false;
+	return true;
+}
+
 /* --- with parentheses --------------------------------------------------- */
 
 /* What may stand right before a parenthesis and calls nothing that touches the
  * session: words that name no function, and functions of pg_catalog. */
-static const char *const openers[] = { "in", "values", "and", "or", "where",
-	"not", "on", "any", "all", "from", "select", "union", "exists",
-	"coalesce", "varchar", "numeric", "count", "sum", "max", "min", "avg",
-	"now", "lower", "upper", "length", "nullif", "greatest", "least",
-	"abs", "round", "to_char", "extract" };
+static const struct {
+	const char *word;
+	size_t n;
+} openers[] = {
+#define OPENER(word) { #word, sizeof(#word) - 1 }
+	OPENER(in), OPENER(values), OPENER(and), OPENER(or), OPENER(where),
+	OPENER(not), OPENER(on), OPENER(any), OPENER(all), OPENER(from),
+	OPENER(select), OPENER(union), OPENER(exists), OPENER(coalesce),
+	OPENER(varchar), OPENER(numeric), OPENER(count), OPENER(sum),
+	OPENER(max), OPENER(min), OPENER(avg), OPENER(now), OPENER(lower),
+	OPENER(upper), OPENER(length), OPENER(nullif), OPENER(greatest),
+	OPENER(least), OPENER(abs), OPENER(round),
+	OPENER(extract),
+};
 
 static bool
 is_opener(const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < ARRAY_LEN(openers); i++)
-		if (openers[i][0] == (p[0] | 0x20) &&
-		    strncasecmp((const char *)p, openers[i], n) == 0 &&
-		    openers[i][n] == '\0')
+		if (openers[i].n == n && openers[i].word[0] == (p[0] | 0x20) &&
+		    same_letters(p, openers[i].word, n))
 			return true;
 	return false;
 }
@@ -117,14 +125,14 @@ is_no_call(const uint8_t *p, size_t i)
 	if (i == 0)
 		return false;
 	if (!is_inner(p[i - 1]))
-		return strchr("(,=<>+-*", p[i - 1]) != NULL;
+		return memchr("(,=<>+-*", p[i - 1], 8) != NULL;
 	end = start = i;
 	while (start > 0 && is_inner(p[start - 1]))
 		start--;
 	for (i = start; i > 0 && is_blank(p[i - 1]);)
 		i--;
 	/* Not behind a point, nor a comment that may have one before it. */
-	return i > 0 && p[i - 1] != '.' && p[i - 1] != '/' &&
+	return (i == 0 || (p[i - 1] != '.' && p[i - 1] != '/')) &&
 	    is_opener(p + start, end - start);
 }
 
@@ -134,10 +142,12 @@ skip_columns(const uint8_t *p, size_t n)
 {
 	size_t i = sizeof("insert into ") - 1;
 
-	if (n <= i || strncasecmp((const char *)p, "insert into ", i) != 0)
+	if (n <= i || !same_letters(p, "insert into ", i))
 		return 0;
-	while (i < n && (is_inner(p[i]) || p[i] == '.'))
-		i++;
+	for (; i < n && (is_inner(p[i]) || p[i] == '.'); i++)
+		if ((p[i] == '$' || p[i] == '.' ||
+		    (uint8_t)(p[i] - '0') < 10) && !is_inner(p[i - 1]))
+			return 0; /* begins no name */
 	while (i < n && is_blank(p[i]))
 		i++;
 	return i < n && p[i] == '(' ? i + 1 : 0;
@@ -147,10 +157,40 @@ static bool
 has_word_into(const uint8_t *p, size_t n)
 {
 	for (size_t i = 3; i < n; i++)
-		if ((p[i] | 0x20) == 'o' &&
-		    strncasecmp((const char *)p + i - 3, "into", 4) == 0)
+		if ((p[i] | 0x20) == 'o' && same_letters(p + i - 3, "into", 4))
 			return true;
 	return false;
+}
+
+static inline v16
+breaks(const uint8_t *p)
+{
+	v16 here = load(p), next = load(p + 1);
+
+	return (v16)(here == ALL(';')) |
+	    ((v16)(here == ALL('-')) & (v16)(next == ALL('-')));
+}
+
+/* A semicolon, or the beginning of a comment to the line's end. The
+ * last byte alone is neither: the text is trimmed. */
+static bool
+has_break(const uint8_t *p, size_t n)
+{
+	v16 found = { 0 };
+	uint64_t half[2];
+	size_t i;
+
+	if (n < STEP + 1) {
+		for (i = 0; i + 1 < n; i++)
+			if (p[i] == ';' || (p[i] == '-' && p[i + 1] == '-'))
+				return true;
+		return false;
+	}
+	for (i = 0; n - i > STEP; i += STEP)
+		found |= breaks(p + i);
+	found |= breaks(p + n - STEP - 1);
+	memcpy(half, &found, sizeof(half));
+	return (half[0] | half[1]) != 0;
 }
 
 /* What the suspects are, one by one. */
@@ -159,7 +199,7 @@ is_plain_after_all(const uint8_t *p, size_t n, bool insert)
 {
 	const uint8_t *end = p + n, *at;
 
-	if (memchr(p, ';', n) || memmem(p, n, "--", 2))
+	if (has_break(p, n))
 		return false;
 	if (!insert && has_word_into(p, n))
 		return false;
@@ -179,7 +219,7 @@ enum first {
 	FIRST_PLAIN,
 	FIRST_INSERT,
 	FIRST_UPDATE,
-	/* no others follow */
+	/* nothing follows these */
 	FIRST_BEGIN,
 	FIRST_COMMIT,
 	FIRST_ROLLBACK,
@@ -192,20 +232,23 @@ static const struct {
 	{ "begin", FIRST_BEGIN }, { "end", FIRST_COMMIT },
 	{ "commit", FIRST_COMMIT }, { "rollback", FIRST_ROLLBACK },
 	{ "abort", FIRST_ROLLBACK }, { "start transaction", FIRST_BEGIN },
+	{ "select", FIRST_PLAIN }, { "insert", FIRST_INSERT },
+	{ "update", FIRST_UPDATE }, { "delete", FIRST_PLAIN },
 	{ "values", FIRST_PLAIN }, { "table", FIRST_PLAIN },
 	{ "show", FIRST_PLAIN }, { "fetch", FIRST_PLAIN },
 	{ "move", FIRST_PLAIN }, { "truncate", FIRST_PLAIN },
 };
 
 static enum first
-first_rare(const uint8_t *p, size_t n)
+first_word(const uint8_t *p, size_t n)
 {
 	size_t i, len;
 
 	for (i = 0; i < ARRAY_LEN(firsts); i++) {
+		if ((p[0] | 0x20) != firsts[i].word[0])
+			continue;
 		len = strlen(firsts[i].word);
-		if (n < len || (p[0] | 0x20) != firsts[i].word[0] ||
-		    strncasecmp((const char *)p, firsts[i].word, len) != 0)
+		if (n < len || !same_letters(p, firsts[i].word, len))
 			continue;
 		if (firsts[i].first >= FIRST_BEGIN)
 			return n == len ? firsts[i].first : FIRST_OTHER;
@@ -215,56 +258,23 @@ first_rare(const uint8_t *p, size_t n)
 	return FIRST_OTHER;
 }
 
-static inline uint64_t
-word6(const void *p)
-{
-	uint64_t w = 0;
-
-	memcpy(&w, p, 6);
-	return w;
-}
-
-static inline enum first
-first_word(const uint8_t *p, size_t n)
-{
-	uint64_t w;
-
-	if (n < 8 || !is_blank(p[6]))
-		return first_rare(p, n);
-	w = word6(p) | word6("      ");
-	if (w == word6("select") || w == word6("delete"))
-		return FIRST_PLAIN;
-	if (w == word6("update"))
-		return FIRST_UPDATE;
-	if (w == word6("insert"))
-		return FIRST_INSERT;
-	return first_rare(p, n);
-}
-
 /* What is updated is a plain name, and none of pg_catalog. */
-static bool
-target_is_plain(const uint8_t *p, size_t n)
+static inline bool
+target_is_plain(const uint8_t *p)
 {
-	size_t i = 7;
-	uint8_t c;
+	uint8_t c = p[0] | 0x20;
 
-	while (i < n && is_blank(p[i]))
-		i++;
-	if (n - i < 3)
-		return false;
-	c = p[i] | 0x20;
 	if (c < 'a' || c > 'z')
 		return false;
-	return !(c == 'p' && p[i + 2] == '_') && /* pg_... */
-	    !(c == 'o' && (p[i + 1] | 0x20) == 'n') && /* ONLY */
-	    !(c == 'u' && p[i + 1] == '&'); /* U&"..." */
+	return !(c == 'p' && p[2] == '_') && /* pg_... */
+	    !(c == 'o' && (p[1] | 0x20) == 'n') && /* ONLY */
+	    !(c == 'u' && p[1] == '&'); /* U&"..." */
 }
 
-enum sql_quick
-sql_quick(struct span text)
+/* Any text. */
+static __attribute__((noinline)) enum sql_quick
+quick_slow(const uint8_t *p, size_t n)
 {
-	const uint8_t *p = text.p;
-	size_t n = text.n;
 	enum first first;
 
 	while (n > 0 && is_blank(p[0])) {
@@ -286,17 +296,50 @@ sql_quick(struct span text)
 	case FIRST_ROLLBACK:
 		return SQL_QUICK_ROLLBACK;
 	case FIRST_UPDATE:
-		if (!target_is_plain(p, n))
+		if (n < WORD + 3 || !target_is_plain(p + WORD))
 			return SQL_QUICK_SCAN;
 		break;
 	case FIRST_PLAIN:
 	case FIRST_INSERT:
 		break;
 	}
-	if (LIKELY(!is_suspect(p, n)) ||
-	    is_plain_after_all(p, n, first == FIRST_INSERT))
+	return is_plain_after_all(p, n, first == FIRST_INSERT) ?
+	    SQL_QUICK_PLAIN : SQL_QUICK_SCAN;
+}
+
+static inline uint64_t
+word8(const char *p)
+{
+	uint64_t w;
+
+	memcpy(&w, p, sizeof(w));
+	return w;
+}
+
+/* The first seven bytes, letters in lower-case. */
+static inline uint64_t
+first_seven(const uint8_t *p)
+{
+	return (word8((const char *)p) | word8("        ")) &
+	    word8("\377\377\377\377\377\377\377");
+}
+
+enum sql_quick
+sql_quick(struct span text)
+{
+	const uint8_t *p = text.p;
+	size_t n = text.n;
+	uint64_t word;
+
+	if (n < SUSPECT_MIN + 1)
+		return quick_slow(p, n);
+	n -= p[n - 1] == ';';
+	word = first_seven(p);
+	if (LIKELY(word == word8("select ") || word == word8("delete ") ||
+	    (word == word8("update ") && target_is_plain(p + WORD))) &&
+	    LIKELY(!is_suspect(p, n)))
 		return SQL_QUICK_PLAIN;
-	return SQL_QUICK_SCAN;
+	return quick_slow(p, n);
 }
 
 bool

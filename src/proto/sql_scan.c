@@ -135,7 +135,7 @@ scan_stmt(struct scan *s)
 	s->last = s->schema = s->before = (struct sql_token){ 0 };
 	s->parts = s->depth = s->nopen = 0;
 	s->in_body = s->is_create = s->routine = false;
-	s->has_update = s->has_settings = false;
+	s->sets_by_view = false;
 	s->only_calls = true;
 	s->end = first.at;
 	track_token(s);

@@ -29,8 +29,8 @@ struct scan {
 	struct sql_token tok, prev, prev2, prev3;
 	uint32_t depth; /* parentheses and brackets open */
 	uint32_t end; /* behind the statement's last token */
-	/* A name that may turn out to be a function's: its last part, the one in
-	 * front, how many parts, where it begins and what stands before it. */
+	/* A name that may turn out to be a function's: its last part, the one
+	 * in front, how many parts, where it begins, what stands before it. */
 	struct sql_token last, schema, before;
 	uint32_t parts;
 	uint32_t name_at;
@@ -41,7 +41,7 @@ struct scan {
 	bool is_create;
 	bool routine; /* CREATE FUNCTION, CREATE PROCEDURE */
 	bool only_calls; /* SELECT of nothing but calls, so far */
-	bool has_update, has_settings; /* the words UPDATE, pg_settings */
+	bool sets_by_view; /* UPDATE pg_settings */
 };
 
 /* sql_scan.c */

@@ -22,6 +22,12 @@ is_named(struct scan *s, struct sql_token t, const char *name)
 	return span_is(decoded(s, t), name);
 }
 
+static bool
+is_word(const struct scan *s, struct sql_token t, const char *word)
+{
+	return sql_tok_is(s->lex.p, t, word);
+}
+
 /* --- arguments ---------------------------------------------------------- */
 
 /* One literal, or one with a cast that does not change it. */
@@ -75,6 +81,14 @@ bool_of(struct scan *s, struct sql_token t)
 	return SQL_ARG_OTHER;
 }
 
+/* set_config('search_path', 'pg_temp', ...), whatever the name. */
+static void
+track_value(struct scan *s, struct sql_token t)
+{
+	if (sql_mentions_temp(decoded(s, t)))
+		s->stmt.flags |= SQL_TEMP;
+}
+
 /* An argument ends at s->tok. */
 static void
 end_arg(struct scan *s, struct scan_open *o)
@@ -86,6 +100,9 @@ end_arg(struct scan *s, struct scan_open *o)
 		if (c->kind == SQL_CALL_SET_CONFIG && c->nargs == 2 &&
 		    kind == SQL_ARG_STRING)
 			kind = bool_of(s, o->first);
+		if (c->kind == SQL_CALL_SET_CONFIG && c->nargs == 1 &&
+		    kind == SQL_ARG_STRING)
+			track_value(s, o->first);
 		c->arg_kind[c->nargs] = (uint8_t)kind;
 		c->arg[c->nargs] = scan_range(o->first, kind == SQL_ARG_OTHER ?
 		    s->end : o->first.at + o->first.n);
@@ -128,10 +145,10 @@ track_args(struct scan *s)
 static bool
 is_relation(const struct scan *s)
 {
-	static const char *const words[] = { "into", "copy", "table", "with",
-		"recursive", "references", "as", "exists", "prepare",
-		"execute", "function", "procedure", "routine", "aggregate",
-		"view", "only", "type" };
+	static const char *const words[] = { "copy", "table", "with",
+		"analyze", "vacuum", "recursive", "references", "as",
+		"exists", "prepare", "execute", "function", "procedure", "routine", "aggregate",
+		"view", "type" };
 	size_t i;
 
 	if (s->before.type == TOK_END) /* COPY (, EXPLAIN ( */
@@ -201,7 +218,8 @@ track_call(struct scan *s)
 	}
 	class = classify(s, &kind);
 	s->only_calls &= class == SQL_NAME_EFFECT;
-	if (class == SQL_NAME_HARMLESS)
+	/* No call stands behind INTO. */
+	if (class == SQL_NAME_HARMLESS || is_word(s, s->before, "into"))
 		return;
 	if (class == SQL_NAME_UNKNOWN &&
 	    (is_relation(s) || is_listed(s, name)))
@@ -217,6 +235,18 @@ track_call(struct scan *s)
 		open_args(s);
 }
 
+/* What stands before a name that begins here, but ONLY and its parenthesis. */
+static struct sql_token
+before_name(const struct scan *s)
+{
+	if (is_word(s, s->prev, "only"))
+		return s->prev2;
+	if (s->prev.type == TOK_CHAR && s->prev.first == '(' &&
+	    is_word(s, s->prev2, "only"))
+		return s->prev3;
+	return s->prev;
+}
+
 /* Adds s->tok to the name it may belong to, or begins or ends one. */
 static void
 track_name(struct scan *s)
@@ -228,7 +258,7 @@ track_name(struct scan *s)
 			s->schema = s->last;
 			s->parts++;
 		} else {
-			s->before = s->prev;
+			s->before = before_name(s);
 			s->name_at = s->tok.at;
 			s->parts = 1;
 		}
@@ -238,12 +268,6 @@ track_name(struct scan *s)
 }
 
 /* --- words -------------------------------------------------------------- */
-
-static bool
-is_word(const struct scan *s, struct sql_token t, const char *word)
-{
-	return sql_tok_is(s->lex.p, t, word);
-}
 
 /* CREATE [OR REPLACE] [LOCAL] TEMP, SELECT ... INTO [LOCAL] TEMP; and CREATE
  * in CREATE SCHEMA. */
@@ -287,11 +311,8 @@ track_word(struct scan *s)
 		    makes_temp(s))
 			s->stmt.flags |= SQL_TEMP;
 		break;
-	case 'u':
-		s->has_update |= scan_is(s, "update");
-		break;
 	case 'd':
-		if (s->depth == 0 && scan_is(s, "drop") &&
+		if (s->is_create && s->depth == 0 && scan_is(s, "drop") &&
 		    is_word(s, s->prev, "commit") &&
 		    is_word(s, s->prev2, "on"))
 			s->stmt.flags |= SQL_ON_COMMIT_DROP;
@@ -301,7 +322,7 @@ track_word(struct scan *s)
 		track_routine(s);
 }
 
-/* pg_temp and pg_settings, which matter wherever they stand. */
+/* pg_temp, wherever it stands, and UPDATE [ONLY] pg_settings. */
 static void
 track_identifier(struct scan *s)
 {
@@ -314,7 +335,9 @@ track_identifier(struct scan *s)
 	if (name.n >= 7 && memcmp(name.p, "pg_temp", 7) == 0 &&
 	    (name.n == 7 || name.p[7] == '_'))
 		s->stmt.flags |= SQL_TEMP;
-	s->has_settings |= span_is(name, "pg_settings");
+	if (span_is(name, "pg_settings") && is_word(s, s->before, "update") &&
+	    (s->parts == 1 || is_named(s, s->schema, "pg_catalog")))
+		s->sets_by_view = true;
 }
 
 /* What may stand in SELECT set_config(...) AS x, pg_advisory_lock(...): nothing
@@ -372,14 +395,14 @@ track_token(struct scan *s)
 {
 	if (s->nopen > 0)
 		track_args(s);
-	if (sql_is_identifier(s->tok.type))
-		track_identifier(s);
-	if (s->tok.type == TOK_WORD)
-		track_word(s);
 	track_only_calls(s);
 	if (s->tok.type == TOK_CHAR)
 		track_depth(s);
 	track_name(s);
+	if (sql_is_identifier(s->tok.type))
+		track_identifier(s);
+	if (s->tok.type == TOK_WORD)
+		track_word(s);
 }
 
 void
@@ -390,7 +413,7 @@ track_end(struct scan *s)
 	size_t k;
 
 	/* The rule of this view calls set_config(). */
-	if (s->has_update && s->has_settings) {
+	if (s->sets_by_view) {
 		i->calls_made |= SQL_CALL_BIT(SQL_CALL_SET_CONFIG);
 		c = scan_add_call(s);
 		if (c)

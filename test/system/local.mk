@@ -38,6 +38,7 @@ system_tests = \
 	test/system/test_show \
 	test/system/test_tables \
 	test/system/test_takeover \
+	test/system/test_sql \
 	test/system/test_timeouts \
 	test/system/test_wire
 
@@ -97,6 +98,8 @@ test_system_test_proxy_LDADD = $(system_libs)
 test_system_test_rotation_LDADD = $(system_libs)
 test_system_test_show_LDADD = $(system_libs)
 test_system_test_tables_LDADD = $(system_libs)
+# The scanner itself, beside a server.
+test_system_test_sql_LDADD = $(system_libs) $(pure_libs)
 test_system_test_replication_LDADD = $(system_libs)
 test_system_test_takeover_LDADD = $(system_libs)
 test_system_test_timeouts_LDADD = $(system_libs)
