@@ -200,7 +200,7 @@ stmt_unnamed_set(struct stmt_unnamed *u, uint64_t id, struct span tail)
 
 	u->id = id;
 	u->kept = true;
-	if (UNLIKELY(tail.n > cap ||
+	if (UNLIKELY(u->tail == NULL || tail.n > cap ||
 		(cap > UNNAMED_SPARE && tail.n < cap / 4))) {
 		free(u->tail);
 		for (cap = 64; cap < tail.n; cap *= 2)
