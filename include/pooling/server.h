@@ -189,6 +189,9 @@ void server_set_deadline(struct server *s, usec_t deadline_us);
 
 /* `sql` has run: what clients had set is gone, if that is what it does. */
 void server_forget_settings(struct server *s, const char *sql);
+/* A CommandComplete, before the pipeline gets it: what SQL has done to
+ * prepared statements. True when all have gone. */
+bool server_command_tag(struct server *s, struct span tag);
 /* Takes up what the pipeline tells of prepared statements. */
 void server_statement_news(struct server *s);
 /* Takes up a ParameterStatus; the index of a tracked one, else -1. */

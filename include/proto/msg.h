@@ -98,6 +98,8 @@ bool msg_bind(struct span body, const char **portal, const char **statement);
 bool msg_execute(struct span body, const char **portal);
 /* CommandComplete of DEALLOCATE ALL or DISCARD ALL. */
 bool msg_is_deallocate_all(struct span body);
+/* CommandComplete of PREPARE or DEALLOCATE in SQL, not of DEALLOCATE ALL. */
+bool msg_is_prepare_tag(struct span body);
 static inline bool
 msg_deallocates_all(struct span body)
 {

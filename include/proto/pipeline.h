@@ -117,10 +117,12 @@ bool pipeline_sent(struct pipeline *p, uint8_t type);
 /* A message of our own; its whole answer will be swallowed. */
 bool pipeline_own_sent(struct pipeline *p, uint8_t type);
 
-/* A Parse or Close that is tracked; own: its answer is swallowed. */
+/* A Parse, Close or Query that is tracked; own: its answer is swallowed. */
 bool pipeline_tracked_sent(struct pipeline *p, uint8_t type, bool own);
 /* A Parse of the unnamed statement. */
 bool pipeline_unnamed_sent(struct pipeline *p, bool own);
+/* The oldest is a Query that is tracked. */
+bool pipeline_is_at_tracked_query(const struct pipeline *p);
 /* Whether another one is still under way. */
 bool pipeline_has_unnamed(const struct pipeline *p);
 /* The client's Parse or Close, which is not sent on. */

@@ -60,6 +60,7 @@ struct stmt {
 	uint64_t number;
 	bool commits; /* it may end a transaction */
 	bool sets; /* it may change settings */
+	bool sql; /* tail is what stands behind the name in SQL's PREPARE */
 	uint8_t name_n;
 	char name[STMT_NAME];
 	/* A Parse behind its name: text, NUL, parameter types. */
@@ -84,6 +85,10 @@ size_t stmt_table_count(struct stmt_table *t);
  * when memory is out. Any thread. */
 struct stmt *stmt_get(struct stmt_table *t, struct span tail, uint64_t print,
     bool shared);
+/* Of SQL's PREPARE with types: `rest` is "(types) AS statement". Never shared.
+ * Without types it is as a Parse of the statement. */
+struct stmt *stmt_of_sql(struct stmt_table *t, struct span rest,
+    uint64_t print);
 struct stmt *stmt_ref(struct stmt *s);
 void stmt_unref(struct stmt *s); /* NULL is fine */
 /* Whether a text may change settings (SET, RESET, a rollback...): all but those
@@ -179,6 +184,19 @@ void stmt_sent_own_close(struct stmt_server *s, struct stmt *st);
 void stmt_sent_refused(struct stmt_server *s, const struct err *e);
 /* The error of the oldest operation; NULL if that is none refused. */
 const struct err *stmt_server_error(const struct stmt_server *s);
+/*
+ * A Query was sent in which SQL prepares or deallocates; it is tracked, and
+ * what follows belongs to it, in the order of its statements: name will mean
+ * st, which the server will have; or nothing, and the server will not have st.
+ * Of our own Query (c NULL) no name means anything.
+ */
+void stmt_sent_query(struct stmt_server *s);
+void stmt_query_prepares(struct stmt_server *s, struct stmt_client *c,
+    struct span name, struct stmt *st);
+void stmt_query_deallocates(struct stmt_server *s, struct stmt_client *c,
+    struct span name, struct stmt *st);
+/* The next of these has been carried out, in the oldest operation. */
+void stmt_server_query_step(struct stmt_server *s);
 /* Takes up what the pipeline has counted. */
 void stmt_server_settle(struct stmt_server *s, struct pipeline *p);
 /* The client goes: nothing is known of its names any more. NULL is fine. */

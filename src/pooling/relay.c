@@ -16,6 +16,7 @@ relay_pool_new(void)
 {
 	struct relay_pool *rp = xcalloc(1, sizeof(*rp));
 
+	sql_info_init(&rp->info);
 	random_bytes(&rp->unnamed_id, sizeof(rp->unnamed_id));
 	return rp;
 }
@@ -31,6 +32,7 @@ relay_pool_free(struct relay_pool *rp)
 		free(r);
 	}
 	gather_free(&rp->out);
+	sql_info_fini(&rp->info);
 	free(rp);
 }
 

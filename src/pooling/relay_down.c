@@ -78,6 +78,16 @@ down_replace(struct relay *r)
 	gather_close(&r->home->out);
 }
 
+/* DISCARD, DEALLOCATE and PREPARE are told by one of two letters. */
+static inline void
+down_tag(struct relay *r, struct span tag)
+{
+	if (LIKELY(tag.n == 0 || (tag.p[0] != 'D' && tag.p[0] != 'P')))
+		return;
+	if (server_command_tag(relay_server_of(r), tag))
+		stmt_client_clear(*r->a.stmts);
+}
+
 static bool
 needs_whole(uint8_t type)
 {
@@ -121,9 +131,8 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 		if (UNLIKELY(kind == FRAME_BAD))
 			goto bad;
 		take = f.size < n ? f.size : n;
-		if (UNLIKELY(f.type == 'C') && r->tracked &&
-		    msg_deallocates_all(SPAN(p + WIRE_HEAD, take - WIRE_HEAD)))
-			relay_deallocated_all(r);
+		if (f.type == 'C' && r->tracked)
+			down_tag(r, SPAN(p + WIRE_HEAD, take - WIRE_HEAD));
 		if (LIKELY(pipeline_passes(pl, f.type))) {
 			r->down_forward = true;
 			r->down_skip = f.size - (uint32_t)take;

@@ -4,13 +4,14 @@
  * relay.c: its beginning and end, and when it is done. relay_clock.c: its
  * timeouts. relay_up.c: the client's bytes. relay_down.c: the server's.
  * relay_sync.c: the replay of the client's settings. relay_stmt.c: prepared
- * statements. relay_slow.c: queries that take long.
+ * statements; relay_sql.c: those of SQL's PREPARE. relay_slow.c: queries that take long.
  */
 #ifndef POOLING_RELAY_PRIVATE_H
 #define POOLING_RELAY_PRIVATE_H
 
 #include "io/gather.h"
 #include "pooling/relay.h"
+#include "proto/sql.h"
 
 /* Cancel requests under way at one server. */
 #define MAX_CANCELS 2
@@ -23,6 +24,7 @@ struct relay_pool {
 	int n;
 	uint64_t unnamed_id; /* the last one given; begins at random */
 	struct gather out; /* of the batch that is being handled */
+	struct sql_info info; /* of the text that is being looked at */
 };
 
 /* What is remembered of a query while it runs, if slow ones are told of. */
@@ -46,6 +48,7 @@ struct relay {
 	bool stalled; /* the client's bytes wait: RELAY_UP_WAIT */
 	uint32_t batch; /* Syncs sent */
 	uint32_t unnamed_batch; /* ... when the last unnamed Parse was */
+	bool wait_all; /* a text under way may do anything to statements */
 	bool may_set; /* something under way may change settings */
 	uint32_t down_skip;
 	bool down_forward; /* ... and whether its bytes go to the client */
@@ -142,13 +145,13 @@ enum relay_up {
  * sent before it stands in the worker's `out`, and behind that from *from. */
 enum relay_up relay_statement(struct relay *r, const struct frame_info *f,
     const uint8_t *p, size_t n, const uint8_t **from, struct err *e);
-/* The first bytes of a Query. */
-void relay_statement_query(struct relay *r, const uint8_t *text, size_t n);
+/* The same for a Query. */
+enum relay_up relay_statement_query(struct relay *r,
+    const struct frame_info *f, const uint8_t *p, size_t n,
+    const uint8_t **from, struct err *e);
 /* The pipeline has news: takes them up, and puts answers that are made up
  * into `out`. */
 void relay_statement_news(struct relay *r);
-/* The server has carried out DEALLOCATE ALL. */
-void relay_deallocated_all(struct relay *r);
 
 /* ---- relay_down.c ---- */
 

@@ -10,7 +10,7 @@
 #include "base/map.h"
 #include "proto/msg.h"
 #include "proto/reply.h"
-#include "relay_private.h"
+#include "relay_look.h"
 
 /* A name in a Bind is waited for up to so many bytes. */
 #define HEAD_MAX (256 * 1024)
@@ -30,12 +30,11 @@ bool
 relay_wants_more(const struct pool_settings *set, bool tracked,
     const struct frame_info *f, const uint8_t *p, size_t n)
 {
-	if (f->type == 'Q')
-		return n < RELAY_PEEK;
 	if (!tracked)
-		return f->type == 'P' && n < RELAY_PEEK;
+		return (f->type == 'P' || f->type == 'Q') && n < RELAY_PEEK;
 	switch (f->type) {
 	case 'P':
+	case 'Q':
 		return n < RELAY_PEEK || f->size <= set->max_inspected;
 	case 'D':
 	case 'C':
@@ -59,37 +58,63 @@ relay_lacks(const struct pool_settings *set, bool tracked, const uint8_t *p,
 
 /* ---- one message ---- */
 
-/* A message that is being looked at. */
-struct look {
-	struct relay *r;
-	struct server *s;
-	struct gather *out;
-	const struct frame_info *f;
-	const uint8_t **from; /* what is not yet in out begins here */
-	const uint8_t *p; /* its first byte */
-	const uint8_t *body;
-	size_t n; /* of the body, as much as is there */
-	bool whole;
-	bool full; /* the pipeline took no more */
-};
+struct look
+look_at(struct relay *r, const struct frame_info *f, const uint8_t *p,
+    size_t n, const uint8_t **from)
+{
+	struct server *s = relay_server_of(r);
 
-static void
-book(struct look *k, bool ok)
+	if (LIKELY(s->stmts != NULL))
+		stmt_server_set_batch(s->stmts, r->batch);
+	return (struct look){
+		.r = r,
+		.s = s,
+		.out = &r->home->out,
+		.f = f,
+		.from = from,
+		.p = p,
+		.body = p + WIRE_HEAD,
+		.n = n - WIRE_HEAD,
+		.whole = n == f->size,
+	};
+}
+
+enum relay_up
+look_end(const struct look *k, enum relay_up up, struct err *e)
+{
+	if (*k->from > k->p)
+		k->s->counters.received += (uint64_t)(*k->from - k->p);
+	if (LIKELY(!k->full))
+		return up;
+	err_set(e, "54000", "too many messages in one pipeline");
+	return RELAY_UP_FAIL;
+}
+
+bool
+look_waits(const struct look *k)
+{
+	if (!k->s->pipeline.count)
+		k->r->wait_all = false;
+	return k->r->wait_all;
+}
+
+void
+look_book(struct look *k, bool ok)
 {
 	k->full = k->full || !ok;
 }
 
 /* Something comes in front of the message, or in its place. */
-static struct buf *
-insert(struct look *k)
+struct buf *
+look_insert(struct look *k)
 {
 	gather_borrow(k->out, *k->from, (size_t)(k->p - *k->from));
 	*k->from = k->p;
 	return gather_open(k->out);
 }
 
-static struct stmt_server *
-on_server(struct look *k)
+struct stmt_server *
+look_on_server(struct look *k)
 {
 	if (UNLIKELY(!k->s->stmts)) {
 		k->s->stmts = stmt_server_new();
@@ -98,8 +123,8 @@ on_server(struct look *k)
 	return k->s->stmts;
 }
 
-static struct stmt_client *
-of_client(struct look *k)
+struct stmt_client *
+look_of_client(struct look *k)
 {
 	if (!*k->r->a.stmts)
 		*k->r->a.stmts = stmt_client_new();
@@ -108,8 +133,8 @@ of_client(struct look *k)
 
 /* The head of a message of size bytes (type and length included) in which
  * `old` bytes become `fresh`. */
-static void
-put_head(struct buf *b, uint8_t type, size_t size, size_t old, size_t fresh)
+void
+look_put_head(struct buf *b, uint8_t type, size_t size, size_t old, size_t fresh)
 {
 	uint32_t len = (uint32_t)(size - 1 - old + fresh);
 	uint8_t head[WIRE_HEAD] = { type, (uint8_t)(len >> 24),
@@ -126,12 +151,12 @@ put_head(struct buf *b, uint8_t type, size_t size, size_t old, size_t fresh)
  */
 #define REFUSED_TEXT "refused by the connection pooler"
 
-static void
-refuse(struct look *k, uint8_t type, const struct err *e)
+void
+look_refuse(struct look *k, uint8_t type, const struct err *e)
 {
 	struct writer w;
 
-	writer_begin(&w, insert(k), type);
+	writer_begin(&w, look_insert(k), type);
 	if (type == 'P')
 		writer_cstr(&w, STMT_REFUSED_NAME);
 	writer_cstr(&w, REFUSED_TEXT);
@@ -139,8 +164,8 @@ refuse(struct look *k, uint8_t type, const struct err *e)
 		writer_u16(&w, 0);
 	writer_end(&w);
 	gather_close(k->out);
-	book(k, pipeline_refused_sent(&k->s->pipeline, type));
-	stmt_sent_refused(on_server(k), e);
+	look_book(k, pipeline_refused_sent(&k->s->pipeline, type));
+	stmt_sent_refused(look_on_server(k), e);
 	/* Nothing of the message itself goes on. */
 	*k->from = k->body + k->n;
 	k->r->up_drop = true;
@@ -153,7 +178,7 @@ refuse_unknown(struct look *k, struct span name)
 
 	err_set(&e, "26000", "prepared statement \"%.*s\" does not exist",
 	    (int)(name.n < 300 ? name.n : 300), (const char *)name.p);
-	refuse(k, 'P', &e);
+	look_refuse(k, 'P', &e);
 	return RELAY_UP_BOOKED;
 }
 
@@ -167,7 +192,7 @@ refuse_long(struct look *k)
 	    "is %u", k->f->size, k->r->set->max_inspected);
 	err_hint(&e, "raise max_inspected_statement, or use the unnamed "
 	    "statement");
-	refuse(k, 'P', &e);
+	look_refuse(k, 'P', &e);
 	return RELAY_UP_BOOKED;
 }
 
@@ -180,7 +205,7 @@ refuse_memory(struct look *k)
 	err_detail(&e, "this client has %zu of them",
 	    stmt_client_count(*k->r->a.stmts));
 	err_hint(&e, "close statements that are no longer needed");
-	refuse(k, 'P', &e);
+	look_refuse(k, 'P', &e);
 	return RELAY_UP_BOOKED;
 }
 
@@ -188,8 +213,8 @@ refuse_memory(struct look *k)
 
 /* What has an influence on how a text is understood: all settings that follow
  * the client but its application_name. */
-static uint64_t
-fingerprint(const struct relay *r)
+uint64_t
+look_fingerprint(const struct relay *r)
 {
 	const struct param_names *names = r->a.server->target->names;
 	size_t i, n = param_names_count(names);
@@ -205,8 +230,8 @@ fingerprint(const struct relay *r)
 }
 
 /* Whether a setting may change by what runs before this message. */
-static bool
-is_steady(const struct look *k)
+bool
+look_is_steady(const struct look *k)
 {
 	return !k->r->may_set || !k->s->pipeline.count;
 }
@@ -225,20 +250,20 @@ close_on_server(struct look *k, struct stmt *st)
 {
 	struct writer w;
 
-	writer_begin(&w, insert(k), 'C');
+	writer_begin(&w, look_insert(k), 'C');
 	writer_u8(&w, 'S');
 	writer_cstr(&w, st->name);
 	writer_end(&w);
 	gather_close(k->out);
-	book(k, pipeline_tracked_sent(&k->s->pipeline, 'C', true));
-	stmt_sent_own_close(on_server(k), st);
+	look_book(k, pipeline_tracked_sent(&k->s->pipeline, 'C', true));
+	stmt_sent_own_close(look_on_server(k), st);
 }
 
 /* Room for one more, of this name. */
-static void
-prepare_room(struct look *k, struct stmt *st)
+void
+look_room(struct look *k, struct stmt *st)
 {
-	struct stmt_server *on = on_server(k);
+	struct stmt_server *on = look_on_server(k);
 	struct stmt *old;
 
 	while ((old = stmt_server_surplus(on, (size_t)k->r->set->max_prepared,
@@ -251,22 +276,46 @@ prepare_room(struct look *k, struct stmt *st)
 	k->s->counters.server_parses++;
 }
 
-/* Our own Parse, if the server lacks it. */
+/* With types that only the server knows by name. */
 static void
-need_on_server(struct look *k, struct stmt *st)
+prepare_by_sql(struct look *k, struct stmt *st)
+{
+	struct writer w;
+
+	writer_begin(&w, look_insert(k), 'Q');
+	writer_bytes(&w, "PREPARE \"", 9);
+	writer_bytes(&w, st->name, st->name_n);
+	writer_bytes(&w, "\" ", 2);
+	writer_bytes(&w, st->tail, st->tail_n);
+	writer_u8(&w, 0);
+	writer_end(&w);
+	gather_close(k->out);
+	look_book(k, pipeline_tracked_sent(&k->s->pipeline, 'Q', true));
+	stmt_sent_query(look_on_server(k));
+	stmt_query_prepares(look_on_server(k), NULL, SPAN(NULL, 0), st);
+	k->s->unnamed_id = 0;
+}
+
+/* Our own Parse, if the server lacks it. */
+void
+look_need_on_server(struct look *k, struct stmt *st)
 {
 	struct buf *b;
 
-	if (LIKELY(stmt_server_has(on_server(k), st, k->r->batch) == STMT_YES))
+	if (LIKELY(stmt_server_has(look_on_server(k), st, k->r->batch) == STMT_YES))
 		return;
-	prepare_room(k, st);
-	b = insert(k);
-	put_head(b, 'P', WIRE_HEAD + st->tail_n, 0, st->name_n + 1u);
+	look_room(k, st);
+	if (UNLIKELY(st->sql)) {
+		prepare_by_sql(k, st);
+		return;
+	}
+	b = look_insert(k);
+	look_put_head(b, 'P', WIRE_HEAD + st->tail_n, 0, st->name_n + 1u);
 	buf_append(b, st->name, st->name_n + 1u);
 	gather_close(k->out);
 	gather_borrow(k->out, st->tail, st->tail_n);
-	book(k, pipeline_tracked_sent(&k->s->pipeline, 'P', true));
-	stmt_sent_parse(on_server(k), NULL, SPAN(NULL, 0), st, true);
+	look_book(k, pipeline_tracked_sent(&k->s->pipeline, 'P', true));
+	stmt_sent_parse(look_on_server(k), NULL, SPAN(NULL, 0), st, true);
 }
 
 /*
@@ -274,8 +323,8 @@ need_on_server(struct look *k, struct stmt *st)
  * have changed since its Parse, it is another one from now on: what a server
  * prepares now is prepared under these.
  */
-static enum stmt_state
-find_statement(struct look *k, struct span name, struct stmt **found)
+enum stmt_state
+look_find(struct look *k, struct span name, struct stmt **found)
 {
 	struct relay *r = k->r;
 	enum stmt_state state = stmt_client_get(*r->a.stmts, name, r->batch,
@@ -289,11 +338,11 @@ find_statement(struct look *k, struct span name, struct stmt **found)
 	/* Its text stands at the front, as in a Query. */
 	if (UNLIKELY(r->a.slow_us))
 		relay_slow_text(r, 'Q', st->tail, st->tail_n);
-	state = stmt_server_has(on_server(k), st, r->batch);
+	state = stmt_server_has(look_on_server(k), st, r->batch);
 	if (LIKELY(state != STMT_NO))
 		return state;
-	print = fingerprint(r);
-	steady = is_steady(k);
+	print = look_fingerprint(r);
+	steady = look_is_steady(k);
 	if ((steady && st->print == print) || !st->table)
 		return STMT_YES;
 	st = stmt_get(pool_statements(r->a.pool), SPAN(st->tail, st->tail_n),
@@ -302,7 +351,7 @@ find_statement(struct look *k, struct span name, struct stmt **found)
 		return STMT_YES;
 	stmt_client_replace(*r->a.stmts, name, st);
 	*found = st;
-	state = stmt_server_has(on_server(k), st, r->batch);
+	state = stmt_server_has(look_on_server(k), st, r->batch);
 	stmt_unref(st);
 	return state == STMT_WAIT ? STMT_WAIT : STMT_YES;
 }
@@ -313,7 +362,7 @@ find_statement(struct look *k, struct span name, struct stmt **found)
 static enum relay_up
 up_parse_unnamed(struct look *k)
 {
-	struct stmt_unnamed *u = stmt_client_unnamed(of_client(k));
+	struct stmt_unnamed *u = stmt_client_unnamed(look_of_client(k));
 	uint64_t id = ++k->r->home->unnamed_id;
 
 	if (LIKELY(k->whole))
@@ -323,7 +372,7 @@ up_parse_unnamed(struct look *k)
 	note_text(k, stmt_text_sets(SPAN(k->body + 1, k->n - 1)));
 	k->s->unnamed_id = id;
 	k->r->unnamed_batch = k->r->batch;
-	book(k, pipeline_unnamed_sent(&k->s->pipeline, false));
+	look_book(k, pipeline_unnamed_sent(&k->s->pipeline, false));
 	return RELAY_UP_BOOKED;
 }
 
@@ -333,25 +382,25 @@ send_parse(struct look *k, struct span name, struct stmt *st)
 {
 	struct buf *b;
 
-	prepare_room(k, st);
-	b = insert(k);
-	put_head(b, 'P', k->f->size, name.n, st->name_n);
+	look_room(k, st);
+	b = look_insert(k);
+	look_put_head(b, 'P', k->f->size, name.n, st->name_n);
 	buf_append(b, st->name, st->name_n);
 	gather_close(k->out);
 	*k->from = k->body + name.n;
-	book(k, pipeline_tracked_sent(&k->s->pipeline, 'P', false));
-	stmt_sent_parse(on_server(k), of_client(k), name, st, true);
+	look_book(k, pipeline_tracked_sent(&k->s->pipeline, 'P', false));
+	stmt_sent_parse(look_on_server(k), look_of_client(k), name, st, true);
 }
 
 /* Nothing of it goes on; the answer is made up. */
 static void
 skip_parse(struct look *k, struct span name, struct stmt *st)
 {
-	insert(k);
+	look_insert(k);
 	gather_close(k->out);
 	*k->from = k->body + k->n;
-	book(k, pipeline_fake_sent(&k->s->pipeline, 'P'));
-	stmt_sent_parse(on_server(k), of_client(k), name, st, false);
+	look_book(k, pipeline_fake_sent(&k->s->pipeline, 'P'));
+	stmt_sent_parse(look_on_server(k), look_of_client(k), name, st, false);
 }
 
 static enum relay_up
@@ -361,7 +410,7 @@ refuse_duplicate(struct look *k, struct span name)
 
 	err_set(&e, "42P05", "prepared statement \"%.*s\" already exists",
 	    (int)(name.n < 300 ? name.n : 300), (const char *)name.p);
-	refuse(k, 'P', &e);
+	look_refuse(k, 'P', &e);
 	return RELAY_UP_BOOKED;
 }
 
@@ -387,13 +436,13 @@ up_parse(struct look *k)
 		return RELAY_UP_WAIT;
 	if (state == STMT_YES)
 		return refuse_duplicate(k, name);
-	if (!stmt_client_has_room(of_client(k), name, tail.n))
+	if (!stmt_client_has_room(look_of_client(k), name, tail.n))
 		return refuse_memory(k);
-	st = stmt_get(pool_statements(k->r->a.pool), tail, fingerprint(k->r),
-	    is_steady(k));
+	st = stmt_get(pool_statements(k->r->a.pool), tail, look_fingerprint(k->r),
+	    look_is_steady(k));
 	if (!st)
 		return refuse_memory(k);
-	state = stmt_server_has(on_server(k), st, k->r->batch);
+	state = stmt_server_has(look_on_server(k), st, k->r->batch);
 	if (state == STMT_YES)
 		skip_parse(k, name, st);
 	else if (state == STMT_NO)
@@ -432,15 +481,15 @@ need_unnamed(struct look *k)
 			err_hint(&e, "use it in the transaction in which it "
 			    "is prepared");
 		}
-		refuse(k, 'P', &e);
+		look_refuse(k, 'P', &e);
 		return RELAY_UP_BOOKED;
 	}
-	writer_begin(&w, insert(k), 'P');
+	writer_begin(&w, look_insert(k), 'P');
 	writer_u8(&w, 0);
 	writer_bytes(&w, u->tail, u->n);
 	writer_end(&w);
 	gather_close(k->out);
-	book(k, pipeline_unnamed_sent(&k->s->pipeline, true));
+	look_book(k, pipeline_unnamed_sent(&k->s->pipeline, true));
 	k->s->unnamed_id = u->id;
 	k->r->unnamed_batch = k->r->batch;
 	return RELAY_UP_PASS;
@@ -454,7 +503,7 @@ rename_in(struct look *k, size_t before, struct span name)
 	struct stmt *st;
 	struct buf *b;
 
-	switch (find_statement(k, name, &st)) {
+	switch (look_find(k, name, &st)) {
 	case STMT_YES:
 		break;
 	case STMT_NO:
@@ -462,14 +511,18 @@ rename_in(struct look *k, size_t before, struct span name)
 	case STMT_WAIT:
 		return RELAY_UP_WAIT;
 	}
-	need_on_server(k, st);
-	b = insert(k);
-	put_head(b, k->f->type, k->f->size, name.n, st->name_n);
+	/* A Query would end the batch that is open. */
+	if (UNLIKELY(st->sql) && pipeline_wants_sync(&k->s->pipeline) &&
+	    stmt_server_has(look_on_server(k), st, k->r->batch) != STMT_YES)
+		return refuse_unknown(k, name);
+	look_need_on_server(k, st);
+	b = look_insert(k);
+	look_put_head(b, k->f->type, k->f->size, name.n, st->name_n);
 	buf_append(b, k->body, before);
 	buf_append(b, st->name, st->name_n);
 	gather_close(k->out);
 	*k->from = k->body + before + name.n;
-	book(k, pipeline_sent(&k->s->pipeline, k->f->type));
+	look_book(k, pipeline_sent(&k->s->pipeline, k->f->type));
 	if (k->f->type == 'B') {
 		k->s->counters.binds++;
 		k->r->named_commit = k->r->named_commit || st->commits;
@@ -498,11 +551,11 @@ up_bind(struct look *k)
 static enum relay_up
 up_close(struct look *k, struct span name)
 {
-	insert(k);
+	look_insert(k);
 	gather_close(k->out);
 	*k->from = k->body + k->n;
-	book(k, pipeline_fake_sent(&k->s->pipeline, 'C'));
-	stmt_sent_close(on_server(k), of_client(k), name);
+	look_book(k, pipeline_fake_sent(&k->s->pipeline, 'C'));
+	stmt_sent_close(look_on_server(k), look_of_client(k), name);
 	return RELAY_UP_BOOKED;
 }
 
@@ -534,48 +587,17 @@ up_target(struct look *k)
 	return RELAY_UP_PASS;
 }
 
-/* ---- Query ---- */
-
-void
-relay_statement_query(struct relay *r, const uint8_t *text, size_t n)
-{
-	struct server *s = relay_server_of(r);
-
-	/* It takes the place of the unnamed statement. */
-	s->unnamed_id = 0;
-	if (*r->a.stmts)
-		stmt_unnamed_clear(stmt_client_unnamed(*r->a.stmts));
-	if (!s->pipeline.count)
-		r->may_set = false;
-	if (LIKELY(!stmt_text_sets(SPAN(text, n))))
-		return;
-	r->may_set = true;
-	/* What is behind it in this pipeline will find the server empty; if
-	 * not, a Close in front of each Parse does no harm. */
-	if ((n >= 14 && span_is_nocase(SPAN(text, 14), "deallocate all")) ||
-	    (n >= 11 && span_is_nocase(SPAN(text, 11), "discard all")))
-		stmt_server_clear(s->stmts, true);
-}
+/* ---- all of them ---- */
 
 enum relay_up
 relay_statement(struct relay *r, const struct frame_info *f, const uint8_t *p,
     size_t n, const uint8_t **from, struct err *e)
 {
-	struct look k = {
-		.r = r,
-		.s = relay_server_of(r),
-		.out = &r->home->out,
-		.f = f,
-		.from = from,
-		.p = p,
-		.body = p + WIRE_HEAD,
-		.n = n - WIRE_HEAD,
-		.whole = n == f->size,
-	};
+	struct look k = look_at(r, f, p, n, from);
 	enum relay_up up = RELAY_UP_PASS;
 
-	if (LIKELY(k.s->stmts != NULL))
-		stmt_server_set_batch(k.s->stmts, r->batch);
+	if (UNLIKELY(r->wait_all) && look_waits(&k))
+		return RELAY_UP_WAIT;
 	switch (f->type) {
 	case 'B':
 		up = up_bind(&k);
@@ -588,13 +610,7 @@ relay_statement(struct relay *r, const struct frame_info *f, const uint8_t *p,
 		up = up_target(&k);
 		break;
 	}
-	if (*from > p)
-		k.s->counters.received += (uint64_t)(*from - p);
-	if (UNLIKELY(k.full)) {
-		err_set(e, "54000", "too many messages in one pipeline");
-		return RELAY_UP_FAIL;
-	}
-	return up;
+	return look_end(&k, up, e);
 }
 
 /* ---- what comes back ---- */
@@ -615,11 +631,4 @@ relay_statement_news(struct relay *r)
 		gather_close(&r->home->out);
 		server_statement_news(s);
 	}
-}
-
-void
-relay_deallocated_all(struct relay *r)
-{
-	stmt_server_clear(relay_server_of(r)->stmts, false);
-	stmt_client_clear(*r->a.stmts);
 }

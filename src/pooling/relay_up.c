@@ -60,8 +60,6 @@ up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
 		if (UNLIKELY(f->type == 'Q' && r->a.no_query))
 			return fail(e, "0A000", "PQexec disallowed");
 		peek_commit(r, f->type, p + WIRE_HEAD, peek);
-		if (f->type == 'Q' && r->tracked)
-			relay_statement_query(r, p + WIRE_HEAD, peek);
 	} else if (f->type == 'E' && r->named_commit) {
 		r->may_commit = true;
 	} else if (f->type == 'S') {
@@ -74,6 +72,10 @@ up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
 	if (r->tracked && (f->type == 'B' || f->type == 'P' ||
 		f->type == 'D' || f->type == 'C')) {
 		up = relay_statement(r, f, p, n, from, e);
+		if (up != RELAY_UP_PASS)
+			return up;
+	} else if (f->type == 'Q' && r->tracked) {
+		up = relay_statement_query(r, f, p, n, from, e);
 		if (up != RELAY_UP_PASS)
 			return up;
 	}

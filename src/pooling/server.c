@@ -458,6 +458,18 @@ log_last_words(const struct server *s, struct span body)
 	    f.message ? f.message : "");
 }
 
+bool
+server_command_tag(struct server *s, struct span tag)
+{
+	if (UNLIKELY(pipeline_is_at_tracked_query(&s->pipeline)) &&
+	    msg_is_prepare_tag(tag))
+		stmt_server_query_step(s->stmts);
+	if (!msg_deallocates_all(tag))
+		return false;
+	stmt_server_clear(s->stmts, false);
+	return true;
+}
+
 void
 server_statement_news(struct server *s)
 {
@@ -491,8 +503,8 @@ settled_message(struct server *s, uint8_t type, struct span body)
 		log_last_words(s, body);
 		return false;
 	}
-	if (type == 'C' && msg_deallocates_all(body))
-		stmt_server_clear(s->stmts, false);
+	if (type == 'C')
+		server_command_tag(s, body);
 	if (pipeline_got(&s->pipeline, type, status) == PIPE_BAD)
 		return false;
 	if (UNLIKELY(s->pipeline.news))

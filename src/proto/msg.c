@@ -277,6 +277,13 @@ msg_execute(struct span body, const char **portal)
 }
 
 bool
+msg_is_prepare_tag(struct span body)
+{
+	return span_eq(body, SPAN("PREPARE", 8)) ||
+	    span_eq(body, SPAN("DEALLOCATE", 11));
+}
+
+bool
 msg_is_deallocate_all(struct span body)
 {
 	return span_eq(body, SPAN("DEALLOCATE ALL", 15)) ||

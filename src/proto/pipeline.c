@@ -338,6 +338,12 @@ pipeline_unnamed_sent(struct pipeline *p, bool own)
 }
 
 bool
+pipeline_is_at_tracked_query(const struct pipeline *p)
+{
+	return p->count > 0 && (entry(p, 0) & ~OWN) == (QUERY | TRACKED);
+}
+
+bool
 pipeline_has_unnamed(const struct pipeline *p)
 {
 	uint32_t i;

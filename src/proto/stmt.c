@@ -216,6 +216,16 @@ stmt_get(struct stmt_table *t, struct span tail, uint64_t print, bool shared)
 }
 
 struct stmt *
+stmt_of_sql(struct stmt_table *t, struct span rest, uint64_t print)
+{
+	struct stmt *s = make(t, rest, print, 0, false);
+
+	if (s != NULL)
+		s->sql = true;
+	return s;
+}
+
+struct stmt *
 stmt_ref(struct stmt *s)
 {
 	atomic_fetch_add(&s->refs, 1);

@@ -8,6 +8,8 @@
 
 #include "proto/stmt.h"
 
+STAILQ_HEAD(op_list, stmt_op);
+
 /* One operation under way. */
 struct stmt_op {
 	STAILQ_ENTRY(stmt_op) next;
@@ -18,6 +20,8 @@ struct stmt_op {
 	bool present; /* whether the server will have it */
 	uint32_t batch;
 	struct err *err; /* refused */
+	/* A Query: what its statements do, without those that are done. */
+	struct op_list steps;
 };
 
 /* A name of a client: what it means for certain, and by the newest operation

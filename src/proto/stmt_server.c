@@ -19,7 +19,6 @@ struct stmt_slot {
 };
 
 TAILQ_HEAD(slot_list, stmt_slot);
-STAILQ_HEAD(op_list, stmt_op);
 
 struct stmt_server {
 	struct stmt_slot **buckets;
@@ -31,6 +30,7 @@ struct stmt_server {
 	bool unsure;
 	uint32_t batch;
 	struct op_list ops; /* the oldest first */
+	struct stmt_op *query; /* the Query that steps are added to */
 };
 
 struct stmt_server *
@@ -213,13 +213,20 @@ stmt_server_set_batch(struct stmt_server *s, uint32_t batch)
 }
 
 static struct stmt_op *
-begin(struct stmt_server *s)
+begin_in(struct stmt_server *s, struct op_list *list)
 {
 	struct stmt_op *op = xcalloc(1, sizeof(*op));
 
 	op->batch = s->batch;
-	STAILQ_INSERT_TAIL(&s->ops, op, next);
+	STAILQ_INIT(&op->steps);
+	STAILQ_INSERT_TAIL(list, op, next);
 	return op;
+}
+
+static struct stmt_op *
+begin(struct stmt_server *s)
+{
+	return begin_in(s, &s->ops);
 }
 
 static void
@@ -277,6 +284,33 @@ stmt_sent_refused(struct stmt_server *s, const struct err *e)
 	*op->err = *e;
 }
 
+void
+stmt_sent_query(struct stmt_server *s)
+{
+	s->query = begin(s);
+}
+
+void
+stmt_query_prepares(struct stmt_server *s, struct stmt_client *c,
+    struct span name, struct stmt *st)
+{
+	struct stmt_op *op = begin_in(s, &s->query->steps);
+
+	if (c != NULL)
+		on_name(op, c, name, st);
+	on_slot(s, op, st, true);
+}
+
+void
+stmt_query_deallocates(struct stmt_server *s, struct stmt_client *c,
+    struct span name, struct stmt *st)
+{
+	struct stmt_op *op = begin_in(s, &s->query->steps);
+
+	on_name(op, c, name, NULL);
+	on_slot(s, op, st, false);
+}
+
 const struct err *
 stmt_server_error(const struct stmt_server *s)
 {
@@ -296,15 +330,17 @@ forget_name(struct stmt_op *op, bool done)
 	op->to = NULL;
 }
 
-/* The oldest has ended. */
+/* The oldest of a list has ended; steps of it that are not done never will. */
 static void
-end(struct stmt_server *s, bool done)
+end_in(struct stmt_server *s, struct op_list *list, bool done)
 {
-	struct stmt_op *op = STAILQ_FIRST(&s->ops);
+	struct stmt_op *op = STAILQ_FIRST(list);
 	struct stmt_slot *slot;
 
 	assert(op != NULL);
-	STAILQ_REMOVE_HEAD(&s->ops, next);
+	while (!STAILQ_EMPTY(&op->steps))
+		end_in(s, &op->steps, false);
+	STAILQ_REMOVE_HEAD(list, next);
 	forget_name(op, done);
 	slot = op->slot;
 	if (slot != NULL) {
@@ -318,6 +354,21 @@ end(struct stmt_server *s, bool done)
 	}
 	free(op->err);
 	free(op);
+}
+
+static void
+end(struct stmt_server *s, bool done)
+{
+	end_in(s, &s->ops, done);
+}
+
+void
+stmt_server_query_step(struct stmt_server *s)
+{
+	struct stmt_op *op = STAILQ_FIRST(&s->ops);
+
+	if (op != NULL && !STAILQ_EMPTY(&op->steps))
+		end_in(s, &op->steps, true);
 }
 
 void
@@ -334,12 +385,15 @@ stmt_server_settle(struct stmt_server *s, struct pipeline *p)
 void
 stmt_server_forget_client(struct stmt_server *s)
 {
-	struct stmt_op *op;
+	struct stmt_op *op, *step;
 
 	if (s == NULL)
 		return;
-	STAILQ_FOREACH(op, &s->ops, next)
+	STAILQ_FOREACH(op, &s->ops, next) {
 		forget_name(op, false);
+		STAILQ_FOREACH(step, &op->steps, next)
+			forget_name(step, false);
+	}
 }
 
 void

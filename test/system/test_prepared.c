@@ -350,8 +350,8 @@ batch(struct pkt *k, const char *words)
 
 	snprintf(text, sizeof(text), "%s", words);
 	while ((w = strtok_r(rest, " ", &rest))) {
-		arg = strchr(w, '/');
 		sql = strchr(w, '=');
+		arg = w[1] == '=' ? NULL : strchr(w, '/');
 		for (p = sql; p && *p; p++)
 			if (*p == '_')
 				*p = ' ';
@@ -433,6 +433,7 @@ struct step {
 static void
 run_steps(struct raw *r, const struct step *s, size_t n, bool bytewise)
 {
+	const char *got;
 	size_t i;
 
 	for (i = 0; i < n && s[i].send; i++) {
@@ -441,10 +442,10 @@ run_steps(struct raw *r, const struct step *s, size_t n, bool bytewise)
 		batch(&k, s[i].send);
 		ck_assert(bytewise ? raw_put_bytewise(r, &k) :
 				     raw_put(r, &k));
-		ck_assert_msg(strcmp(answer(r, count_syncs(s[i].send)),
-				  s[i].hear) == 0,
-		    "step %zu, %s: %s instead of %s", i, s[i].send,
-		    "what came", s[i].hear);
+		got = answer(r, count_syncs(s[i].send));
+		ck_assert_msg(strcmp(got, s[i].hear) == 0,
+		    "step %zu, %s: %s instead of %s", i, s[i].send, got,
+		    s[i].hear);
 	}
 }
 
@@ -510,6 +511,50 @@ static const struct step scripts[][STEPS] = {
 	    { "P/=SELEC S", "E42601 Z" },
 	    { "B/ E S", "E26000 Z" },
 	    { "P/=SELECT_4 C/ B/ S", "1 3 E26000 Z" } },
+	/* SQL's PREPARE, under the same names. */
+	{ { "Q=PREPARE_a_AS_SELECT_1", "C Z" },
+	    { "Q=EXECUTE_a", "T (1) C Z" },
+	    { "B/a E S D/a S", "2 (1) C Z t T Z" },
+	    { "Q=PREPARE_a_AS_SELECT_2", "E42P05 Z" },
+	    { "P/a=SELECT_2 S", "E42P05 Z" },
+	    { "Q=DEALLOCATE_a", "C Z" },
+	    { "Q=EXECUTE_a B/a S", "E26000 Z E26000 Z" },
+	    { "Q=PREPARE_Ab(int)_AS_SELECT_$1+1;EXECUTE_ab(4)",
+		"C T (5) C Z" } },
+	{ { "Q=PREPARE_ab(int,text)_AS_SELECT_$2||$1", "C Z" },
+	    { "Q=EXECUTE_AB(4,'x')", "T (x4) C Z" },
+	    { "Q=/*EXECUTE*/_EXECUTE_--_x\n\"ab\"_(5,'EXECUTE_ab')",
+		"T (EXECUTE ab5) C Z" },
+	    { "D/ab S", "t T Z" },
+	    { "P/=SELECT_1 D/ab D/ S", "1 t T t T Z" },
+	    { "Q=SELECT_'EXECUTE_ab(1,2)';SELECT_3", "T (EXECUTE ab(1,2)) C "
+	    "T (3) C Z" } },
+	{ { "P/a=SELECT_3 S", "1 Z" },
+	    { "Q=EXECUTE_a", "T (3) C Z" },
+	    { "Q=EXECUTE_a;EXECUTE_a;EXECUTE_b", "T (3) C T (3) C E26000 Z" },
+	    { "Q=CREATE_TEMP_TABLE_x_ON_COMMIT_DROP_AS_EXECUTE_a;EXECUTE_a",
+		"C T (3) C Z" },
+	    { "Q=DEALLOCATE_PREPARE_a", "C Z" },
+	    { "B/a S P/a=SELECT_4 B/a E S", "E26000 Z 1 2 (4) C Z" } },
+	{ { "Q=PREPARE_a_AS_SELECT_1;EXECUTE_a;DEALLOCATE_a;EXECUTE_a",
+	    "C T (1) C C E26000 Z" },
+	    { "Q=EXECUTE_a", "E26000 Z" },
+	    { "Q=PREPARE_a_AS_SELECT_1;SELECT_nope", "C E42703 Z" },
+	    { "Q=EXECUTE_a", "T (1) C Z" },
+	    { "Q=PREPARE_b_AS_SELECT_2;SELEC Q=EXECUTE_b B/b S",
+		"E42601 Z E26000 Z E26000 Z" },
+	    { "Q=PREPARE_b_AS_SELECT_nope Q=EXECUTE_b", "E42703 Z E26000 Z" } },
+	{ { "Q=PREPARE_a_AS_SELECT_1 Q=EXECUTE_a Q=DEALLOCATE_a Q=EXECUTE_a "
+	    "B/a S", "C Z T (1) C Z C Z E26000 Z E26000 Z" },
+	    { "P/a=SELECT_5 S Q=EXECUTE_a P/b=SELECT_5 S Q=EXECUTE_b",
+		"1 Z T (5) C Z 1 Z T (5) C Z" },
+	    { "Q=DISCARD_ALL B/a S P/a=SELECT_6 B/a E S",
+		"C Z E26000 Z 1 2 (6) C Z" },
+	    { "Q=DEALLOCATE_ALL;PREPARE_a_AS_SELECT_7;EXECUTE_a Q=EXECUTE_a",
+		"C C T (7) C Z T (7) C Z" },
+	    { "Q=BEGIN", "C Z" },
+	    { "Q=DEALLOCATE_a;PREPARE_a_AS_SELECT_8;ROLLBACK", "C C C Z" },
+	    { "Q=EXECUTE_a", "T (8) C Z" } },
 	/* COMMIT as a statement. */
 	{ { "P/begin=BEGIN P/commit=COMMIT S", "1 1 Z" },
 	    { "B/begin E S", "2 C Z" },
@@ -548,6 +593,34 @@ START_TEST (pipelines_on_another_server_each) {
 		PQfinish(two);
 	}
 	raw_close(r);
+}
+END_TEST
+
+START_TEST (sql_and_protocol_share_names) {
+	PGconn *a, *b;
+	int i;
+
+	pooler_start("default_pool_size = 1\nmax_prepared_statements = 2\n");
+	a = client_open(" ");
+	b = client_open(" ");
+	sql_ok(a, "PREPARE x AS SELECT 'a'");
+	sql_ok(b, "PREPARE x (int) AS SELECT 'b'");
+	for (i = 0; i < 5; i++) {
+		ck_assert_str_eq(sql_text(a, "EXECUTE x"), "a");
+		ck_assert_str_eq(execute(a, "x"), "a");
+		ck_assert_str_eq(sql_text(b, "EXECUTE x (1)"), "b");
+		prepare(b, "y", "SELECT 'y'");
+		ck_assert_str_eq(sql_text(b, "EXECUTE y"), "y");
+		sql_ok(b, "DEALLOCATE y");
+		ck_assert_int_le(sql_int(a, HOW_MANY), 2);
+	}
+	sql_fails(a, "EXECUTE y", "26000", "\"y\" does not exist");
+	sql_fails(a, "EXECUTE \"PGBOUNCER_1\"", "26000", "does not exist");
+	sql_fails(a, "DEALLOCATE \"PGBOUNCER_2\"", "26000", "not exist");
+	sql_ok(b, "DEALLOCATE x");
+	ck_assert_str_eq(sql_text(a, "EXECUTE x"), "a");
+	PQfinish(a);
+	PQfinish(b);
 }
 END_TEST
 
@@ -900,6 +973,7 @@ main(void)
 	FX_ADD(s, session_mode_passes_names_unchanged, 30);
 	FX_ADD_LOOP(s, pipelines, 60, n);
 	FX_ADD_LOOP(s, pipelines_on_another_server_each, 60, n);
+	FX_ADD(s, sql_and_protocol_share_names, 30);
 	FX_ADD(s, an_implicit_transaction_is_rolled_back, 30);
 	FX_ADD(s, the_unnamed_statement_is_nobody_elses, 30);
 	FX_ADD(s, long_names, 30);

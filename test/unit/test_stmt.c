@@ -191,6 +191,51 @@ START_TEST(clearing_keeps_what_is_under_way)
 }
 END_TEST
 
+/* A Query whose statements prepare and deallocate, and that fails on its way. */
+START_TEST(a_query_is_done_step_by_step)
+{
+	struct stmt_table *t = stmt_table_new(NULL);
+	struct stmt_server *s = stmt_server_new();
+	struct stmt_client *c = stmt_client_new();
+	struct stmt *a = get(t, "a", 0, false), *b = get(t, "b", 0, false);
+	struct stmt *sql = stmt_of_sql(t, SPAN_LIT("(int) AS x"), 0);
+	struct pipeline p;
+
+	ck_assert(sql->sql && sql->tail_n == 10);
+	pipeline_init(&p);
+	pipeline_got(&p, 'Z', 'I');
+	pipeline_tracked_sent(&p, 'Q', false);
+	ck_assert(pipeline_is_at_tracked_query(&p));
+	stmt_sent_query(s);
+	stmt_query_prepares(s, c, SPAN_LIT("a"), a);
+	stmt_query_prepares(s, c, SPAN_LIT("b"), b);
+	stmt_query_deallocates(s, c, SPAN_LIT("a"), a);
+	stmt_query_prepares(s, NULL, SPAN(NULL, 0), sql);
+	ck_assert_ptr_null(named(c, "a"));
+	ck_assert_ptr_eq(named(c, "b"), b);
+	ck_assert(has(s, sql));
+	pipeline_got(&p, 'C', 0);
+	stmt_server_query_step(s);
+	pipeline_got(&p, 'C', 0);
+	stmt_server_query_step(s);
+	pipeline_got(&p, 'E', 0);
+	pipeline_got(&p, 'Z', 'I');
+	ck_assert(p.news && p.lost == 1);
+	stmt_server_settle(s, &p);
+	ck_assert_ptr_eq(named(c, "a"), a);
+	ck_assert_ptr_eq(named(c, "b"), b);
+	ck_assert(has(s, a) && has(s, b) && !has(s, sql));
+	/* One that nobody has announced means nothing. */
+	stmt_server_query_step(s);
+	stmt_server_free(s);
+	stmt_client_free(c);
+	stmt_unref(a);
+	stmt_unref(b);
+	stmt_unref(sql);
+	stmt_table_unref(t);
+}
+END_TEST
+
 START_TEST(the_unnamed_one_is_kept_whole)
 {
 	struct stmt_client *c = stmt_client_new();
@@ -641,6 +686,7 @@ END_TEST
 
 UNIT_MAIN(UNIT_SUITE("stmt", what_is_alike_is_one, a_table_grows,
     texts_that_may_set, the_one_used_last_goes_last,
-    clearing_keeps_what_is_under_way, the_unnamed_one_is_kept_whole,
+    clearing_keeps_what_is_under_way, a_query_is_done_step_by_step,
+    the_unnamed_one_is_kept_whole,
     memory_of_a_client_is_bounded, every_short_pipeline,
     long_pipelines_drawn_by_lot))
