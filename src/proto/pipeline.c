@@ -210,11 +210,14 @@ tidy(struct pipeline *p)
 
 		if (LIKELY((bit & NOT_SENT) == 0))
 			return;
-		if ((bit & FAKES) != 0 && !p->abandoned) {
+		if ((bit & FAKES) != 0) {
 			p->news = true;
-			return;
+			if (!p->abandoned)
+				return;
+			/* In its turn: behind those that are done. */
+			p->done++;
 		}
-		lose(p);
+		shift(p);
 	}
 	/* Every answer that could come has come. */
 	p->in_doubt = false;

@@ -8,6 +8,7 @@ scenario_tests = \
 	test/scenario/test_session \
 	test/scenario/test_down \
 	test/scenario/test_edges \
+	test/scenario/test_prepared \
 	test/scenario/test_table \
 	test/scenario/test_monkey
 
@@ -54,6 +55,11 @@ test_scenario_test_edges_SOURCES = \
 	test/scenario/test_edges.c $(scenario_sources)
 test_scenario_test_edges_LDADD = $(scenario_libs)
 test_scenario_test_edges_LDFLAGS = $(scenario_ldflags)
+
+test_scenario_test_prepared_SOURCES = \
+	test/scenario/test_prepared.c $(scenario_sources)
+test_scenario_test_prepared_LDADD = $(scenario_libs)
+test_scenario_test_prepared_LDFLAGS = $(scenario_ldflags)
 
 if HAVE_CHECK
 check_PROGRAMS += $(scenario_tests)

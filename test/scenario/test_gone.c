@@ -192,7 +192,7 @@ START_TEST(half_a_message_in_the_queue_is_dropped)
 	memset(big, 'x', sizeof(big));
 	memcpy(big, "Q=", 2);
 	big[sizeof(big) - 1] = '\0';
-	given("");
+	given("max_prepared_statements = 0");
 	a = client_in("alice", &s);
 	b = client_in("alice", NULL);
 	begin(a, s);
@@ -233,7 +233,7 @@ START_TEST(half_a_message_at_the_server_costs_the_server)
 	memset(big, 'x', sizeof(big));
 	memcpy(big, "Q=", 2);
 	big[sizeof(big) - 1] = '\0';
-	given("");
+	given("max_prepared_statements = 0");
 	a = client_in("alice", &s);
 	say_part(a, big, 200);
 	ck_assert_int_eq(pool_of("alice").sv[SV_ACTIVE], 1);

@@ -314,7 +314,7 @@ START_TEST(a_queued_query_of_which_half_is_there_is_cancelled)
 	memset(big, 'x', sizeof(big));
 	memcpy(big, "Q=", 2);
 	big[sizeof(big) - 1] = '\0';
-	given("");
+	given("max_prepared_statements = 0");
 	a = client_in("alice", &s);
 	b = client_in("alice", NULL);
 	begin(a, s);
@@ -336,8 +336,8 @@ START_TEST(a_pipeline_is_answered_in_order)
 
 	given("");
 	a = client_in("alice", &s);
-	say(a, "P=one|B|D|E|S|Q=two|P=three|B|E|S");
-	hear(s, "P=one|B|D|E|S|Q=two|P=three|B|E|S");
+	say(a, "P=one|B|D|E|S|Q=select 2|P=three|B|E|S");
+	hear(s, "P=one|B|D|E|S|Q=select 2|P=three|B|E|S");
 	say(s, "1|2|T|D=1|C=SELECT 1|Z=I");
 	ck_assert_int_eq(pool_of("alice").sv[SV_ACTIVE], 1);
 	say(s, "T|D=2|C=SELECT 1|Z=I|1|2|s");

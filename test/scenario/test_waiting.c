@@ -24,7 +24,7 @@ START_TEST(half_a_head_wants_no_server)
 	struct peer *s, *c;
 	size_t n;
 
-	given("");
+	given("max_prepared_statements = 0");
 	c = client_in("alice", &s);
 	for (n = 1; n < 64; n += 3) {
 		say_part(c, q, n);
@@ -37,6 +37,35 @@ START_TEST(half_a_head_wants_no_server)
 	say_part(c, q, 64);
 	ck_assert_int_eq(pool_of("alice").sv[SV_ACTIVE], 1);
 	say_rest(c, q, 64);
+	hear(s, "Q=*");
+	say(s, "C=SELECT 1|Z=I");
+	hear(c, "C=SELECT 1|Z=I");
+}
+END_TEST
+
+/* A text that is looked at as a whole is waited for without a server; one that
+ * is too long for that is passed on as it comes. */
+START_TEST(a_query_that_is_looked_at_wants_no_server_before_its_end)
+{
+	char big[3000];
+	struct peer *s, *c;
+
+	given("max_inspected_statement = 2000");
+	c = client_in("alice", &s);
+	memset(big, 'x', sizeof(big));
+	memcpy(big, "Q=", 2);
+	big[1900] = '\0';
+	say_part(c, big, 1899);
+	ck_assert_int_eq(pool_of("alice").sv[SV_IDLE], 1);
+	say_rest(c, big, 1899);
+	hear(s, "Q=*");
+	say(s, "C=SELECT 1|Z=I");
+	hear(c, "C=SELECT 1|Z=I");
+	big[1900] = 'x';
+	big[sizeof(big) - 1] = '\0';
+	say_part(c, big, 1000);
+	ck_assert_int_eq(pool_of("alice").sv[SV_ACTIVE], 1);
+	say_rest(c, big, 1000);
 	hear(s, "Q=*");
 	say(s, "C=SELECT 1|Z=I");
 	hear(c, "C=SELECT 1|Z=I");
@@ -539,6 +568,7 @@ END_TEST
 SCENARIOS("waiting",
     a_query_goes_through_and_the_server_is_free_again,
     half_a_head_wants_no_server,
+    a_query_that_is_looked_at_wants_no_server_before_its_end,
     who_waits_too_long_gets_query_wait_timeout,
     query_timeout_bounds_the_wait_too,
     the_queue_is_served_in_order,

@@ -13,6 +13,7 @@
  *   %x    in place of something refused x is sent <x  its error comes
  *   #x    a tracked one of our own                ^x  one of the client
  *   .     no fake is due
+ *   gone  the client has left
  *   done2 lost1  so many more have come to this end
  *   -ZI   ReadyForQuery with a status, like all of the three
  *   idle  settled  busy  doubtful  own             what must be true now
@@ -48,6 +49,10 @@ run_word(struct pipeline *p, const char *w)
 		return pipeline_tracked_sent(p, type, false);
 	case '.':
 		return pipeline_take_fake(p) == 0;
+	}
+	if (strcmp(w, "gone") == 0) {
+		pipeline_abandon(p);
+		return true;
 	}
 	if (strncmp(w, "done", 4) == 0 || strncmp(w, "lost", 4) == 0) {
 		uint32_t *n = w[0] == 'd' ? &p->done : &p->lost;
@@ -203,6 +208,10 @@ static const char *const scripts[] = {
 	"%P +B +E +S <E busy -ZI idle lost1",
 	"+B %P @P +S -E . -ZI idle lost2",
 	"+B %P @P +S -2 <E . -ZI idle lost2",
+	/* nobody waits for them any more */
+	"^P @C ^P @C +S gone -1 done2 lost0 -E -ZI idle lost2 done0",
+	"@P gone idle done1",
+	"+Q @P gone -C -ZI idle done1",
 	/* in COPY, which does not see what is not sent */
 	"+E +S @C +d +c +S -G -C -ZI idle lost1",
 	/* a farewell */
