@@ -83,6 +83,21 @@ check_methods(struct builder *b, const struct hba *h)
 	}
 }
 
+static void
+warn_without_tls(struct builder *b, const struct hba *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		struct place at = { h->rules[i].file, h->rules[i].line };
+
+		if (h->rules[i].type != HBA_HOSTSSL ||
+		    b->c->pub.client_tls_sslmode != TLS_DISABLE)
+			continue;
+		report_warning(b->rep, &at, "this rule never fits, as "
+		    "client_tls_sslmode is \"disable\"");
+		return;
+	}
+}
+
 /* Lines behind one that takes everybody are never reached. */
 static void
 warn_unreached(struct builder *b, const struct hba *h)
@@ -131,6 +146,7 @@ config_read_hba(struct builder *b)
 		return;
 	check_methods(b, c->hba);
 	warn_unreached(b, c->hba);
+	warn_without_tls(b, c->hba);
 	if (c->hba->n == 0)
 		report_warning(b->rep, NULL, "nobody can log in: %s has no "
 		    "rules", c->auth_hba_file);

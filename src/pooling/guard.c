@@ -37,9 +37,9 @@ struct guard_source {
 	int64_t tells; /* the same, of those who are told */
 	usec_t tokens_us; /* when both were counted */
 	uint64_t refused;
-	uint64_t friends[GUARD_FRIENDS]; /* sources a user came from; 0 = none */
 	unsigned next_friend;
-	struct key key;
+	uint64_t *friends; /* sources a user came from; NULL for a source */
+	struct key key; /* the last: no longer than it has to be */
 };
 
 LIST_HEAD(chain, guard_source);
@@ -69,6 +69,29 @@ guard_new(void)
 	return g;
 }
 
+/* There may be one for each of many clients: it is as small as can be. */
+static struct guard_source *
+entry_new(uint64_t hash, const struct key *k)
+{
+	size_t key = offsetof(struct key, bytes) + k->n;
+	struct guard_source *s = xcalloc(1,
+	    offsetof(struct guard_source, key) + key);
+
+	s->hash = hash;
+	memcpy(&s->key, k, key);
+	if (k->kind == KIND_USER)
+		s->friends = xcalloc(GUARD_FRIENDS, sizeof(*s->friends));
+	return s;
+}
+
+static void
+entry_free(struct guard_source *s)
+{
+	if (s != NULL)
+		free(s->friends);
+	free(s);
+}
+
 static void
 free_chain(struct chain *c)
 {
@@ -76,7 +99,7 @@ free_chain(struct chain *c)
 
 	while ((s = LIST_FIRST(c)) != NULL) {
 		LIST_REMOVE(s, chain);
-		free(s);
+		entry_free(s);
 	}
 }
 
@@ -145,7 +168,9 @@ find(struct shard *sh, uint64_t hash, const struct key *k)
 	struct guard_source *s;
 
 	LIST_FOREACH(s, chain_of(sh, hash), chain)
-		if (s->hash == hash && memcmp(&s->key, k, sizeof(*k)) == 0)
+		if (s->hash == hash && s->key.kind == k->kind &&
+		    s->key.n == k->n &&
+		    memcmp(s->key.bytes, k->bytes, k->n) == 0)
 			return s;
 	return NULL;
 }
@@ -199,9 +224,7 @@ lock_entry(struct guard *g, const struct key *k, struct shard **out,
 	if (s != NULL)
 		return s;
 	pthread_mutex_unlock(&sh->lock);
-	fresh = xcalloc(1, sizeof(*fresh));
-	fresh->hash = hash;
-	fresh->key = *k;
+	fresh = entry_new(hash, k);
 	pthread_mutex_lock(&sh->lock);
 	s = find(sh, hash, k);
 	if (s != NULL) {
@@ -305,7 +328,7 @@ guard_enter(struct guard *g, const struct addr *peer, const struct config *cfg,
 	s->refused += answer != GUARD_IN;
 	*src = s;
 	pthread_mutex_unlock(&sh->lock);
-	free(gone);
+	entry_free(gone);
 	if (answer == GUARD_DROP) {
 		atomic_fetch_add(&g->dropped, 1);
 		guard_leave(g, s, now);
@@ -348,7 +371,7 @@ guard_leave(struct guard *g, struct guard_source *src, usec_t now)
 		}
 	}
 	pthread_mutex_unlock(&sh->lock);
-	free(gone);
+	entry_free(gone);
 }
 
 /* ---- logins ---- */
@@ -515,7 +538,7 @@ guard_judge(struct guard *g, struct guard_source *src, const char *user,
 	s = lock_entry(g, &k, &sh, &gone);
 	ok = judge_user(g, sh, s, src->hash, good, cfg, now, e);
 	pthread_mutex_unlock(&sh->lock);
-	free(gone);
+	entry_free(gone);
 	return ok;
 }
 

@@ -330,6 +330,33 @@ START_TEST(bad_rules_refuse_the_configuration)
 }
 END_TEST
 
+START_TEST(rules_that_are_never_used_are_told)
+{
+	struct world w = { .files = {
+	    { "pooler.ini", "[pooler]\nauth_type = hba\nauth_file = users\n"
+	    "auth_hba_file = hba\n" },
+	    { "users", "\"u\" \"s\"\n" },
+	    { "hba", "hostssl a all all md5\nhost all all all md5\n"
+	    "local all all peer\nhost all u all reject\n" } } };
+	char *got = report(&w);
+
+	/* Rules for another kind of socket may follow. */
+	ck_assert_str_eq(got, "warning: hba:1: this rule never fits, as "
+	    "client_tls_sslmode is \"disable\"\n");
+	free(got);
+	w.files[2][1] = "host all all all md5\nhost all u all reject\n";
+	got = report(&w);
+	ck_assert_str_eq(got, "warning: hba:2: this rule is never reached: "
+	    "line 1 takes every TCP connection\n");
+	free(got);
+	w.files[2][1] = "# none\n";
+	got = report(&w);
+	ck_assert_str_eq(got, "warning: nobody can log in: hba has no "
+	    "rules\n");
+	free(got);
+}
+END_TEST
+
 START_TEST(rules_live_as_long_as_any_snapshot_has_them)
 {
 	struct world w = { .files = {
@@ -553,6 +580,7 @@ UNIT_MAIN(UNIT_SUITE("config", empty_section_gives_the_defaults,
     of_a_line_given_twice_the_last_counts, admins_are_compared_whole,
     secrets_come_from_auth_file, bad_line_refuses_the_auth_file,
     bad_rules_refuse_the_configuration,
+    rules_that_are_never_used_are_told,
     rules_live_as_long_as_any_snapshot_has_them, rules_are_read_for_hba_alone,
     auth_file_is_not_read_for_any, pool_size_follows_the_rule,
     guess_is_told_once_and_only_for_other_machines,
