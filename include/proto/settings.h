@@ -51,4 +51,7 @@ uint64_t settings_hash(const struct settings *s);
 int settings_diff_sql(const struct settings *want,
     const struct settings *have, struct buf *sql);
 
+/* A name as it stands in SET and RESET. */
+void settings_put_name(struct buf *sql, const char *name);
+
 #endif

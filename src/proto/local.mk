@@ -8,7 +8,9 @@ libpure_a_SOURCES += \
 	src/proto/stmt_client.c src/proto/stmt_server.c \
 	src/proto/param.c include/proto/param.h \
 	src/proto/fingerprint.c include/proto/fingerprint.h \
-	src/proto/settings.c include/proto/settings.h
+	src/proto/settings.c include/proto/settings.h \
+	src/proto/texts.c include/proto/texts.h \
+	src/proto/journal.c include/proto/journal.h
 
 libpure_a_SOURCES += \
 	src/proto/proxy.c include/proto/proxy.h \

@@ -229,8 +229,8 @@ same_identity(const struct settings *a, const struct settings *b)
 }
 
 /* Each part between dots in quotes: it may be a reserved word. */
-static void
-put_name(struct buf *sql, const char *name)
+void
+settings_put_name(struct buf *sql, const char *name)
 {
 	buf_append(sql, "\"", 1);
 	for (; *name != '\0'; name++) {
@@ -257,7 +257,7 @@ put_resets(const struct settings *want, const struct settings *have,
 		if (is_identity(name) || settings_find(want, name).p != NULL)
 			continue;
 		buf_append(sql, "RESET ", 6);
-		put_name(sql, name);
+		settings_put_name(sql, name);
 		buf_append(sql, ";", 1);
 		n++;
 	}
