@@ -26,6 +26,15 @@
 #include "proto/param.h"
 
 enum pool_mode { POOL_SESSION, POOL_TRANSACTION, POOL_STATEMENT };
+/* What becomes of session state in transaction and statement mode. */
+enum session_state {
+	STATE_TRACK,
+	STATE_RESET,
+	STATE_PIN,
+	STATE_DENY,
+	STATE_ALLOW
+};
+enum unknown_functions { FUNCTIONS_CLEAN, FUNCTIONS_DIRTY };
 /* "session", "transaction", "statement" */
 const char *pool_mode_name(enum pool_mode m);
 
@@ -70,6 +79,8 @@ struct database_conf {
 	int min_pool_size;
 	int reserve_pool_size;
 	int pool_mode; /* enum pool_mode or -1 */
+	int session_state; /* enum session_state or -1 */
+	const char *stateful_functions; /* "" = the global list */
 	int max_db_connections;
 	int max_db_client_connections;
 	int64_t server_lifetime_us;
@@ -99,6 +110,7 @@ struct user_conf {
 	int pool_size;
 	int reserve_pool_size;
 	int pool_mode;
+	int session_state;
 	int max_user_connections;
 	int max_user_client_connections;
 	int64_t query_timeout_us;
@@ -164,6 +176,10 @@ struct config {
 	int64_t handover_slack_us;
 	int max_prepared_statements;
 	int max_inspected_statement;
+	enum session_state session_state;
+	enum unknown_functions unknown_functions;
+	const char *stateful_functions;
+	int64_t pin_timeout_us;
 	const char *server_reset_query; /* "" = none */
 	bool server_reset_query_always;
 	bool server_fast_close;
@@ -369,6 +385,10 @@ bool config_is_stats_user(const struct config *c, const char *user);
  * Values after precedence. db is never NULL; a pool user is the forced user
  * of the database or else the login user. Users by name, known or not.
  */
+enum session_state config_session_state(const struct config *c,
+    const struct database_conf *db, const char *user);
+const char *config_stateful_functions(const struct config *c,
+    const struct database_conf *db);
 enum pool_mode config_pool_mode(const struct config *c,
     const struct database_conf *db, const char *pool_user);
 /* Servers per pool; 0 = no limit. */

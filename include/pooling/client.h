@@ -81,6 +81,8 @@ struct client {
 	struct user *user; /* the login name's record */
 	struct param_set *params;
 	struct settings *settings; /* what it has set; NULL = nothing */
+	struct settings *startup; /* what it asked for at login */
+	struct texts *texts; /* statements that touch the session */
 	uint64_t settings_key; /* greeting: of those that are tried */
 	struct stmt_client *stmts; /* NULL until used */
 	struct relay *relay;

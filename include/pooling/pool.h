@@ -106,6 +106,10 @@ struct pool_settings {
 	char *check_query; /* "" = an empty query; NULL = no checks */
 	char *reset_query; /* "" = none */
 	bool reset_always;
+	enum session_state session_state;
+	bool unknown_dirty; /* unknown_functions = dirty */
+	char *stateful_functions;
+	usec_t pin_timeout_us;
 	/* For one replication client: its server is closed behind it, and what
 	 * it wants to be set stands in the StartupMessage. */
 	const char *replication; /* "logical", "physical"; NULL = no such */
@@ -118,6 +122,13 @@ struct pool_settings {
 	bool gone_cancel;
 	usec_t gone_grace_us;
 };
+
+/* Whether what clients do to their sessions matters: servers go round. */
+static inline bool
+pool_settings_watch(const struct pool_settings *set)
+{
+	return set->mode != POOL_SESSION && !set->replication;
+}
 
 /* Per worker part. */
 struct pool_side {

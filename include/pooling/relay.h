@@ -30,6 +30,7 @@
 #include "pooling/pool.h"
 #include "pooling/server.h"
 #include "proto/wire.h"
+#include "proto/texts.h"
 
 struct relay;
 struct relay_pool;
@@ -91,6 +92,8 @@ struct relay_args {
 	struct param_set **params; /* the client's; may be replaced */
 	struct settings **settings; /* the same */
 	struct stmt_client **stmts; /* the client's; made here */
+	struct settings **startup; /* what it asked for at login */
+	struct texts **texts; /* its statements that touch the session */
 	const struct relay_owner *owner;
 	void *arg;
 	bool greeting; /* no query: the client's settings are tried */
@@ -135,6 +138,8 @@ struct relay_hold {
 void relay_describe(const struct relay *r, struct relay_hold *out);
 usec_t relay_query_since(const struct relay *r);
 usec_t relay_request_us(const struct relay *r);
+/* Why the client is kept on this server: enum pin, see proto/journal.h. */
+unsigned relay_pins(const struct relay *r);
 /* Adds what it has counted to the pool. */
 void relay_flush_stats(struct relay *r);
 

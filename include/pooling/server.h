@@ -125,6 +125,8 @@ struct server {
 	int cancels; /* cancel connections in flight at it */
 	bool cancel_dirty; /* one of them did not end cleanly */
 	bool dirty; /* reset before the next client */
+	bool reset_all; /* ... with DISCARD ALL, whatever the reset query */
+	bool spoilt; /* no reset helps: close it */
 	bool intent_close; /* MIGRATING: to be closed on arrival */
 	bool eof; /* the socket has ended */
 	bool strict; /* TESTED: an SQL error means it is not usable */

@@ -108,6 +108,7 @@ struct conn_info {
 	bool logged_in; /* clients in login are in SHOW SOCKETS only */
 	size_t recv_kept, send_kept; /* bytes held */
 	size_t prepared; /* statements */
+	unsigned pins; /* why client and server stay together: enum pin */
 	int worker;
 };
 void worker_describe_client(struct worker *w, const struct client *c,

@@ -165,6 +165,10 @@ bool pipeline_is_doubtful(const struct pipeline *p);
 /* The last thing sent was part of an extended batch: without a Sync nothing
  * of it will take effect, and no ReadyForQuery comes. */
 bool pipeline_wants_sync(const struct pipeline *p);
+/* Tells of what the client has under way that ends with CommandComplete or
+ * ReadyForQuery, the oldest first: Q, F, E or S. */
+void pipeline_each(const struct pipeline *p,
+    void (*tell)(void *arg, uint8_t type), void *arg);
 /* The oldest entry is our own. */
 bool pipeline_own_turn(const struct pipeline *p);
 bool pipeline_is_full(const struct pipeline *p);

@@ -4,6 +4,7 @@
  */
 #include "control/listener.h"
 #include "control/show_tables.h"
+#include "proto/journal.h"
 
 #define CONN_COLUMNS                                                           \
 	{ "type", COL_TEXT, "C for a client, S for a server." },               \
@@ -47,6 +48,9 @@
 static const struct rows_column conn_columns[] = {
 	CONN_COLUMNS,
 	WORKER_COLUMN,
+	{ "pinned", COL_TEXT,
+	    "Why the client keeps its server (temp, cursor, lock, listen, "
+	    "load, seed, state; see session_state)." },
 };
 
 static const struct rows_column socket_columns[] = {
@@ -118,9 +122,13 @@ put_worker(struct rows *r, const struct conn_info *i)
 static void
 add_conn(struct rows *r, struct worker *w, const struct conn_info *i)
 {
+	char pins[80];
+
 	(void)w;
 	put_conn(r, i, i->state);
 	put_worker(r, i);
+	pin_names(i->pins, pins, sizeof(pins));
+	rows_text(r, pins);
 }
 
 /* ---- SHOW SOCKETS ---- */

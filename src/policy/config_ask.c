@@ -118,6 +118,27 @@ config_is_stats_user(const struct config *c, const char *user)
 	return set_has(&cimpl(c)->stats, user);
 }
 
+enum session_state
+config_session_state(const struct config *c, const struct database_conf *db,
+    const char *user)
+{
+	const struct user_conf *u = config_user(c, user);
+
+	if (u != NULL && u->session_state != OPTION_UNSET)
+		return (enum session_state)u->session_state;
+	if (db->session_state != OPTION_UNSET)
+		return (enum session_state)db->session_state;
+	return c->session_state;
+}
+
+const char *
+config_stateful_functions(const struct config *c,
+    const struct database_conf *db)
+{
+	return db->stateful_functions[0] != '\0' ? db->stateful_functions :
+						   c->stateful_functions;
+}
+
 enum pool_mode
 config_pool_mode(const struct config *c, const struct database_conf *db,
     const char *pool_user)

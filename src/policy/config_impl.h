@@ -18,6 +18,7 @@
 #define SECONDS_MAX 1000000000
 
 extern const struct option_word pool_mode_words[];
+extern const struct option_word session_state_words[];
 extern const struct option_word auth_type_words[];
 
 const struct option *config_line_options(enum option_scope s, size_t *n);

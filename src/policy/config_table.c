@@ -15,6 +15,21 @@ const struct option_word pool_mode_words[] = {
 	{ .name = NULL },
 };
 
+const struct option_word session_state_words[] = {
+	{ .name = "track", .value = STATE_TRACK },
+	{ .name = "reset", .value = STATE_RESET },
+	{ .name = "pin", .value = STATE_PIN },
+	{ .name = "deny", .value = STATE_DENY },
+	{ .name = "allow", .value = STATE_ALLOW },
+	{ .name = NULL },
+};
+
+static const struct option_word unknown_functions_words[] = {
+	{ .name = "clean", .value = FUNCTIONS_CLEAN },
+	{ .name = "dirty", .value = FUNCTIONS_DIRTY },
+	{ .name = NULL },
+};
+
 /* Whether this build can ask them. */
 #ifdef HAVE_LDAP
 #define HAS_LDAP true
@@ -230,6 +245,24 @@ HELP(
 OPT_RELOAD | OPT_OURS), HELP(
 "Bytes of a statement that is looked at as a whole. A longer one cannot be "
 "prepared under a name in transaction mode.") },
+{ ROW(ENUM(session_state, "track", session_state_words),
+OPT_RELOAD | OPT_OURS), HELP(
+"What becomes of what a client leaves in its session (SET, temporary tables, "
+"advisory locks, LISTEN...) when its server goes to another client, in "
+"transaction and statement mode. track: settings follow the client, the rest "
+"keeps it on its server. reset: the server is cleaned. pin: all of it keeps "
+"the client on its server. deny: such statements are refused. allow: it stays, "
+"for whoever comes next. See SESSION STATE.") },
+{ ROW(TIME(pin_timeout, "3600"), OPT_RELOAD | OPT_OURS), HELP(
+"How long a client that has to keep its server may idle before it is closed; "
+"0: for ever.") },
+{ ROW(ENUM(unknown_functions, "clean", unknown_functions_words),
+OPT_RELOAD | OPT_OURS), HELP(
+"Whether a function that is not one of PostgreSQL's own is taken to leave the "
+"session as it was, or the server is reset behind it.") },
+{ ROW(LIST(stateful_functions, ""), OPT_RELOAD | OPT_OURS), HELP(
+"Names of functions behind which the server is reset, whatever "
+"unknown_functions says.") },
 { ROW(TEXT(server_reset_query, "DISCARD ALL"), OPT_RELOAD), HELP(
 "SQL sent when a client has left, before the connection is used again, in "
 "session mode. Empty: none.") },

@@ -19,6 +19,9 @@ static const struct option_word load_balance_words[] = {
 	.offset = offsetof(struct s, f), .flags = OPT_RELOAD | (fl)
 #define MODE(s, f) .name = #f, .type = OPT_ENUM, .words = pool_mode_words, \
 	.offset = offsetof(struct s, f), .flags = OPT_RELOAD
+#define STATE(s, f) .name = #f, .type = OPT_ENUM, \
+	.words = session_state_words, .offset = offsetof(struct s, f), \
+	.flags = OPT_RELOAD | OPT_OURS
 #define HELP(text) .help = text
 
 static const struct option database_options[] = {
@@ -62,6 +65,10 @@ static const struct option database_options[] = {
 .flags = OPT_RELOAD | OPT_ALIAS,
 .offset = offsetof(struct database_conf, reserve_pool_size), HELP("As reserve_pool_size.") },
 { MODE(database_conf, pool_mode), HELP("Instead of the global pool_mode.") },
+{ STATE(database_conf, session_state), HELP(
+"Instead of the global session_state.") },
+{ TEXT(database_conf, stateful_functions, OPT_OURS), HELP(
+"Instead of the global stateful_functions.") },
 { COUNT(database_conf, max_db_connections), HELP(
 "Instead of the global max_db_connections; 0 is as not given.") },
 { COUNT(database_conf, max_db_client_connections), HELP(
@@ -96,6 +103,7 @@ static const struct option user_options[] = {
 { COUNT(user_conf, reserve_pool_size), HELP(
 "Instead of reserve_pool_size.") },
 { MODE(user_conf, pool_mode), HELP("Instead of pool_mode.") },
+{ STATE(user_conf, session_state), HELP("Instead of session_state.") },
 { COUNT(user_conf, max_user_connections), HELP(
 "Instead of the global max_user_connections; 0 is as not given.") },
 { COUNT(user_conf, max_user_client_connections), HELP(

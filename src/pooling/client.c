@@ -113,6 +113,8 @@ on_bury(struct task *t)
 	param_set_unref(c->params);
 	settings_unref(c->settings);
 	stmt_client_free(c->stmts);
+	settings_unref(c->startup);
+	texts_free(c->texts);
 	pool_unref(c->pool);
 	free(c->verdict);
 	free(c->call);

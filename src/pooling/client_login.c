@@ -343,6 +343,7 @@ logged_in(struct client *c)
 	c->counted = login_is_counted(c->login);
 	c->params = param_set_ref(r->params);
 	c->settings = settings_ref(r->settings);
+	c->startup = settings_ref(r->settings);
 	client_refresh(c, h->cfg);
 	cancel_key_add(h->hub->keys, &c->cancel, h->loop, c->cancel.called);
 	client_enter(c, CL_GREET);

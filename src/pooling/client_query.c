@@ -30,6 +30,8 @@ link_server(struct client *c, struct server *s, const struct span *first)
 		.pool = c->pool,
 		.params = &c->params,
 		.settings = &c->settings,
+		.startup = &c->startup,
+		.texts = &c->texts,
 		.greeting = c->state == CL_GREET,
 		.stmts = &c->stmts,
 		.owner = &relay_owner,

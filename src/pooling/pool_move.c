@@ -190,7 +190,9 @@ on_settled(struct server *s, bool ok)
 
 	s->testing_reset = false;
 	if (ok && reset)
-		server_forget_settings(s, p->set->reset_query);
+		server_forget_settings(s, s->reset_all ? "DISCARD ALL" :
+		    p->set->reset_query);
+	s->reset_all = false;
 	if (ok) {
 		pool_release(s);
 		return;

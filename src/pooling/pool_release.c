@@ -166,13 +166,18 @@ pool_release(struct server *s)
 		pool_discard(s, "a cancel request did not end cleanly");
 		return;
 	}
-	if (s->dirty && p->set->reset_query[0]) {
+	if (s->spoilt) {
+		pool_discard(s, "a client left what no reset takes back");
+		return;
+	}
+	if (s->dirty && (p->set->reset_query[0] || s->reset_all)) {
 		s->dirty = false;
 		s->testing_reset = true;
 		/* Whatever it does, it may take them away. */
 		stmt_server_clear(s->stmts, true);
 		pool_owner.enter(s, SV_TESTED);
-		server_run(s, p->set->reset_query, true, TEST_US);
+		server_run(s, s->reset_all ? "DISCARD ALL" :
+		    p->set->reset_query, true, TEST_US);
 		return;
 	}
 	s->dirty = false;

@@ -80,6 +80,7 @@ free_settings(struct pool_settings *s)
 {
 	free(s->check_query);
 	free(s->reset_query);
+	free(s->stateful_functions);
 	free(s);
 }
 
@@ -333,6 +334,10 @@ make_settings(const struct config *cfg, const struct database_conf *conf,
 	s->reset_always = cfg->server_reset_query_always;
 	s->max_prepared = cfg->max_prepared_statements;
 	s->max_inspected = (uint32_t)cfg->max_inspected_statement;
+	s->session_state = config_session_state(cfg, conf, user);
+	s->unknown_dirty = cfg->unknown_functions == FUNCTIONS_DIRTY;
+	s->stateful_functions = xstrdup(config_stateful_functions(cfg, conf));
+	s->pin_timeout_us = cfg->pin_timeout_us;
 	s->query_timeout_us = config_query_timeout_us(cfg, user);
 	s->idle_transaction_timeout_us =
 	    config_idle_transaction_timeout_us(cfg, user);
@@ -352,6 +357,7 @@ same_numbers(const struct pool_settings *a, const struct pool_settings *b)
 	x.next = y.next = NULL;
 	x.check_query = y.check_query = NULL;
 	x.reset_query = y.reset_query = NULL;
+	x.stateful_functions = y.stateful_functions = NULL;
 	return memcmp(&x, &y, sizeof(x)) == 0;
 }
 
@@ -362,7 +368,8 @@ same_settings(const struct pool_settings *a, const struct pool_settings *b)
 
 	return same_numbers(a, b) && (ca == cb ||
 	    (ca && cb && strcmp(ca, cb) == 0)) &&
-	    strcmp(a->reset_query, b->reset_query) == 0;
+	    strcmp(a->reset_query, b->reset_query) == 0 &&
+	    strcmp(a->stateful_functions, b->stateful_functions) == 0;
 }
 
 /* How many of the latest are looked through for one that is alike. */

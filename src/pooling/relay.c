@@ -66,6 +66,7 @@ relay_free(struct relay *r)
 
 	timer_fini(&r->timer);
 	free(r->err);
+	relay_state_free(r);
 	if (rp->n >= SPARE_MAX) {
 		free(r->slow);
 		free(r);
@@ -144,14 +145,28 @@ server_is_clean(struct relay *r)
 	    !r->down_skip;
 }
 
+/* What has to be done to it before it serves another client. */
+static void
+mark_server(struct relay *r)
+{
+	struct server *s = relay_server_of(r);
+
+	s->dirty = r->set->reset_always || r->set->mode == POOL_SESSION ||
+	    r->reset;
+	s->reset_all = r->reset;
+	s->spoilt = (r->pins & PIN_FOREVER) != 0;
+}
+
 /* A clean one goes back to its pool. */
 static void
 release_server(struct relay *r)
 {
 	struct server *s = relay_server_of(r);
 
+	if (UNLIKELY(r->state != NULL))
+		relay_state_leave(r);
 	unlink_streams(r);
-	s->dirty = r->set->reset_always || r->set->mode == POOL_SESSION;
+	mark_server(r);
 	pool_release(s);
 }
 
@@ -169,9 +184,11 @@ relay_leave_server(struct relay *r, bool at_once)
 {
 	struct server *s = relay_server_of(r);
 
+	if (r->state)
+		relay_state_leave(r);
 	unlink_streams(r);
 	pipeline_abandon(&s->pipeline);
-	s->dirty = r->set->reset_always || r->set->mode == POOL_SESSION;
+	mark_server(r);
 	/* Half a message can not be taken back, nor completed. */
 	if (r->set->replication)
 		pool_discard(s, "replication client was closed");
@@ -303,6 +320,7 @@ relay_settle(struct relay *r)
 		relay_balance(r);
 		return;
 	}
+	relay_state_settled(r);
 	if (r->query_us)
 		relay_end_query(r);
 	if (r->gone_us) {
@@ -311,6 +329,8 @@ relay_settle(struct relay *r)
 	}
 	if (p->status == 'I' && (r->set->mode != POOL_SESSION || r->yields) &&
 	    stream_unsent(r->a.client) <= RELAY_HIGH) {
+		if (UNLIKELY(r->state != NULL) && relay_state_holds(r))
+			return;
 		relay_finish(r, RELAY_DONE, NULL, NULL);
 		return;
 	}
@@ -330,6 +350,7 @@ relay_start(struct relay_pool *rp, const struct relay_args *a,
 	r->a = *a;
 	r->set = a->pool->set;
 	r->tracked = relay_tracks(r->set, *a->stmts);
+	r->watched = pool_settings_watch(r->set);
 	/* The rest of a message that nobody asked for is nobody's. */
 	r->down_skip = s->skip;
 	s->skip = 0;
@@ -432,6 +453,12 @@ usec_t
 relay_request_us(const struct relay *r)
 {
 	return r->request_us;
+}
+
+unsigned
+relay_pins(const struct relay *r)
+{
+	return r->over ? 0 : r->pins;
 }
 
 void

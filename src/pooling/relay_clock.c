@@ -18,6 +18,7 @@ relay_set_timer(struct relay *r)
 	if (r->over)
 		return;
 	at = earlier(at, r->sync_us, SYNC_US);
+	at = earlier(at, r->pin_us, set->pin_timeout_us);
 	at = earlier(at, r->query_us, set->query_timeout_us);
 	at = earlier(at, r->idle_us, set->idle_transaction_timeout_us);
 	at = earlier(at, r->xact_us, set->transaction_timeout_us);
@@ -77,6 +78,32 @@ sync_timed_out(struct relay *r)
 	relay_server_failed(r, &e, "var change failed");
 }
 
+static void
+pin_timed_out(struct relay *r)
+{
+	char pins[80];
+	struct err e;
+
+	pin_names(r->pins, pins, sizeof(pins));
+	err_set(&e, "57P05", "pin_timeout");
+	err_detail(&e, "the client kept its server for %lld s without using "
+	    "it (%s)", (long long)(r->set->pin_timeout_us / USEC_PER_SEC),
+	    pins);
+	err_hint(&e, "drop temporary tables, give back advisory locks and "
+	    "close cursors when they are no longer needed");
+	relay_client_refused(r, &e);
+}
+
+void
+relay_pinned(struct relay *r)
+{
+	r->pin_us = loop_now(r->a.loop);
+	if (!r->set->pin_timeout_us)
+		return;
+	r->timed = true;
+	relay_set_timer(r);
+}
+
 void
 relay_on_timer(struct timer *t)
 {
@@ -88,6 +115,8 @@ relay_on_timer(struct timer *t)
 		return;
 	if (is_over(r->sync_us, SYNC_US, now))
 		sync_timed_out(r);
+	else if (is_over(r->pin_us, set->pin_timeout_us, now))
+		pin_timed_out(r);
 	else if (is_over(r->query_us, set->query_timeout_us, now))
 		relay_client_error(r, "57014", "query timeout");
 	else if (is_over(r->idle_us, set->idle_transaction_timeout_us, now))
@@ -112,7 +141,7 @@ relay_begin_query(struct relay *r)
 
 	r->query_us = now;
 	r->request_us = now;
-	r->idle_us = 0;
+	r->idle_us = r->pin_us = 0;
 	relay_server_of(r)->request_us = now;
 	if (UNLIKELY(r->a.slow_us))
 		relay_slow_begin(r);

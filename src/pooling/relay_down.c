@@ -27,7 +27,8 @@ down_error(struct relay *r, struct span body)
 {
 	struct notice_fields f;
 
-	if (UNLIKELY(r->syncing))
+	r->had_error = true;
+	if (UNLIKELY(r->syncing) && !relay_state_is_asking(r))
 		relay_sync_refused(r, body);
 	if (!msg_notice(body, &f) || !f.severity)
 		return;
@@ -94,6 +95,27 @@ needs_whole(uint8_t type)
 	return type == 'S' || type == 'Z' || type == 'E' || type == 'C';
 }
 
+/* LISTEN, LOAD, RESET. */
+static inline bool
+tag_is_loud(uint8_t c)
+{
+	return c == 'L' || c == 'R';
+}
+
+/* Whether somebody wants to know of a CommandComplete; of one that no text
+ * announced, the session is taken to be anything. */
+static inline bool
+down_tells(struct relay *r, const struct frame_info *f, const uint8_t *p,
+    size_t n)
+{
+	if (UNLIKELY(r->state != NULL))
+		return true;
+	if (UNLIKELY(tag_is_loud(p[WIRE_HEAD])) && r->watched && f->size <= n)
+		relay_state_surprise(r, SPAN(p + WIRE_HEAD,
+		    f->size - WIRE_HEAD - 1));
+	return false;
+}
+
 /* Handles the server's bytes; returns how many are left over, or -1. */
 static ssize_t
 feed_down(struct relay *r, const uint8_t *p, size_t n)
@@ -126,14 +148,16 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 		}
 		kind = wire_frame(p, n, INT32_MAX, &f);
 		if (kind == FRAME_MORE || (kind == FRAME_PART &&
-			needs_whole(f.type) && f.size <= LOOP_RBUF_FRONT))
+			(needs_whole(f.type) || (f.type == 'D' &&
+			    relay_state_is_asking(r))) && f.size <= LOOP_RBUF_FRONT))
 			break;
 		if (UNLIKELY(kind == FRAME_BAD))
 			goto bad;
 		take = f.size < n ? f.size : n;
 		if (f.type == 'C' && r->tracked)
 			down_tag(r, SPAN(p + WIRE_HEAD, take - WIRE_HEAD));
-		if (LIKELY(pipeline_passes(pl, f.type))) {
+		if (LIKELY(pipeline_passes(pl, f.type)) &&
+		    LIKELY(f.type != 'C' || !down_tells(r, &f, p, n))) {
 			r->down_forward = true;
 			r->down_skip = f.size - (uint32_t)take;
 			if (UNLIKELY(r->a.slow_us && f.type == 'C'))
@@ -153,6 +177,9 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 		    !msg_ready(SPAN(p + WIRE_HEAD, take - WIRE_HEAD),
 			&status))
 			goto bad;
+		if (UNLIKELY(f.type == 'D') && relay_state_is_asking(r))
+			relay_state_answer(r, SPAN(p + WIRE_HEAD,
+			    take - WIRE_HEAD));
 		v = pipeline_got(pl, f.type, status);
 		if (UNLIKELY(v == PIPE_BAD))
 			goto bad;
@@ -160,6 +187,9 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 		    v == PIPE_FORWARD)
 			relay_slow_complete(r, p + WIRE_HEAD,
 			    take - WIRE_HEAD);
+		if (UNLIKELY(r->state != NULL) && v != PIPE_SWALLOW)
+			relay_state_got(r, f.type, SPAN(p + WIRE_HEAD,
+			    take - WIRE_HEAD));
 		/* An open transaction in statement mode: our error comes in
 		 * place of this ReadyForQuery, so that the client takes it for
 		 * the answer, and not for something said while it was idle. */
@@ -252,7 +282,9 @@ on_server_readable(struct stream *st)
 		r->stalled = false;
 		relay_feed_held(r);
 	}
-	if (UNLIKELY(r->syncing))
+	if (UNLIKELY(relay_state_is_asking(r)))
+		relay_state_asked(r);
+	else if (UNLIKELY(r->syncing))
 		relay_synced(r);
 	else
 		relay_settle(r);

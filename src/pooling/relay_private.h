@@ -4,14 +4,17 @@
  * relay.c: its beginning and end, and when it is done. relay_clock.c: its
  * timeouts. relay_up.c: the client's bytes. relay_down.c: the server's.
  * relay_sync.c: the replay of the client's settings. relay_stmt.c: prepared
- * statements; relay_sql.c: those of SQL's PREPARE. relay_slow.c: queries that take long.
+ * statements; relay_sql.c: those of SQL's PREPARE. relay_state.c: what the
+ * client's statements do to its session. relay_slow.c: queries that take long.
  */
 #ifndef POOLING_RELAY_PRIVATE_H
 #define POOLING_RELAY_PRIVATE_H
 
 #include "io/gather.h"
 #include "pooling/relay.h"
+#include "proto/journal.h"
 #include "proto/sql.h"
+#include "proto/texts.h"
 
 /* Cancel requests under way at one server. */
 #define MAX_CANCELS 2
@@ -68,6 +71,14 @@ struct relay {
 	usec_t idle_us; /* since when it idles in a transaction */
 	usec_t gone_us; /* client_eof since */
 	usec_t sync_us; /* our SET runs since */
+	usec_t pin_us; /* pinned, and idle since */
+	bool looked; /* the text that comes again has been looked at */
+	bool watched; /* what texts do to the session matters */
+	bool reset; /* the server is to be reset behind this client */
+	bool had_error; /* since everything was answered last */
+	unsigned pins; /* enum pin */
+	uint32_t text_batch; /* changes with every Query and Sync */
+	struct relay_state *state; /* NULL: nothing has been done */
 	struct timer timer;
 	struct task task; /* brings over() */
 	enum relay_end end;
@@ -117,6 +128,8 @@ void relay_on_timer(struct timer *t);
 void relay_begin_query(struct relay *r);
 /* Nothing is owed any more. */
 void relay_end_query(struct relay *r);
+/* The client keeps an idle server: its clock begins. */
+void relay_pinned(struct relay *r);
 
 /* ---- relay_up.c ---- */
 
@@ -145,6 +158,11 @@ enum relay_up {
  * sent before it stands in the worker's `out`, and behind that from *from. */
 enum relay_up relay_statement(struct relay *r, const struct frame_info *f,
     const uint8_t *p, size_t n, const uint8_t **from, struct err *e);
+/* In place of a Query or a Parse something goes on that fails, and the client
+ * is told e in place of its error: so a transaction goes the way it would go if
+ * the server itself had refused it. */
+enum relay_up relay_refuse(struct relay *r, const struct frame_info *f,
+    const uint8_t *p, size_t n, const uint8_t **from, struct err *e);
 /* The same for a Query. */
 enum relay_up relay_statement_query(struct relay *r,
     const struct frame_info *f, const uint8_t *p, size_t n,
@@ -152,6 +170,40 @@ enum relay_up relay_statement_query(struct relay *r,
 /* The pipeline has news: takes them up, and puts answers that are made up
  * into `out`. */
 void relay_statement_news(struct relay *r);
+
+/* ---- relay_state.c ---- */
+
+/* Each message on its way up, of which n bytes at p are there, before it is
+ * booked (also more than once, if it has to wait). False with e: it is to be
+ * refused. */
+bool relay_state_up(struct relay *r, const struct frame_info *f,
+    const uint8_t *p, size_t n, struct err *e);
+/* What the client has set as of now, within its transaction; *steady becomes
+ * false if something else holds until the end of it. */
+struct settings *relay_state_settings(const struct relay *r, bool *steady);
+/* With a state only: an answer to the client on its way down, C I s E or Z. */
+void relay_state_got(struct relay *r, uint8_t type, struct span body);
+/* Without a state: a CommandComplete that no text had announced? */
+void relay_state_surprise(struct relay *r, struct span tag);
+/* The server is asked what it has: the row it answers with, and the end of the
+ * answer. */
+bool relay_state_is_asking(const struct relay *r);
+void relay_state_answer(struct relay *r, struct span row);
+void relay_state_asked(struct relay *r);
+/* Everything is answered. */
+static inline void
+relay_state_settled(struct relay *r)
+{
+	if (UNLIKELY(*r->a.texts != NULL))
+		texts_settle(r->a.texts, r->had_error);
+	r->had_error = false;
+}
+/* ... and the server is idle; with a state only. True when it cannot go: it is
+ * asked something, or the client is pinned to it. Else the state is over. */
+bool relay_state_holds(struct relay *r);
+/* With a state only: the client leaves the server as it is. */
+void relay_state_leave(struct relay *r);
+void relay_state_free(struct relay *r);
 
 /* ---- relay_down.c ---- */
 

@@ -30,15 +30,20 @@ bool
 relay_wants_more(const struct pool_settings *set, bool tracked,
     const struct frame_info *f, const uint8_t *p, size_t n)
 {
-	if (!tracked)
-		return (f->type == 'P' || f->type == 'Q') && n < RELAY_PEEK;
+	bool watched = pool_settings_watch(set);
+
+	if (!tracked && !watched)
+		return (f->type == 'Q' || f->type == 'P') && n < RELAY_PEEK;
 	switch (f->type) {
 	case 'P':
 	case 'Q':
 		return n < RELAY_PEEK || f->size <= set->max_inspected;
 	case 'D':
 	case 'C':
+	case 'E':
 		return f->size <= HEAD_MAX;
+	case 'F':
+		return n < WIRE_HEAD + 4;
 	case 'B':
 		return n < HEAD_MAX &&
 		    !has_bind_names(p + WIRE_HEAD, n - WIRE_HEAD);
@@ -218,7 +223,8 @@ look_fingerprint(const struct relay *r)
 {
 	const struct param_names *names = r->a.server->target->names;
 	size_t i, n = param_names_count(names);
-	uint64_t sum = settings_hash(*r->a.settings);
+	bool steady;
+	uint64_t sum = settings_hash(relay_state_settings(r, &steady));
 
 	for (i = 0; i < n; i++) {
 		const char *v = param_get(*r->a.params, i);
@@ -233,7 +239,10 @@ look_fingerprint(const struct relay *r)
 bool
 look_is_steady(const struct look *k)
 {
-	return !k->r->may_set || !k->s->pipeline.count;
+	bool steady = !k->r->may_set || !k->s->pipeline.count;
+
+	(void)relay_state_settings(k->r, &steady);
+	return steady;
 }
 
 /* Text with this in front of others may change settings. */
@@ -588,6 +597,16 @@ up_target(struct look *k)
 }
 
 /* ---- all of them ---- */
+
+enum relay_up
+relay_refuse(struct relay *r, const struct frame_info *f, const uint8_t *p,
+    size_t n, const uint8_t **from, struct err *e)
+{
+	struct look k = look_at(r, f, p, n, from);
+
+	look_refuse(&k, f->type == 'Q' ? 'Q' : 'P', e);
+	return look_end(&k, RELAY_UP_BOOKED, e);
+}
 
 enum relay_up
 relay_statement(struct relay *r, const struct frame_info *f, const uint8_t *p,

@@ -69,6 +69,10 @@ up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
 		relay_begin_query(r);
 	if (UNLIKELY(r->a.slow_us) && (f->type == 'Q' || f->type == 'P'))
 		relay_slow_text(r, f->type, p + WIRE_HEAD, n - WIRE_HEAD);
+	if (r->watched && LIKELY(!r->looked) &&
+	    UNLIKELY(!relay_state_up(r, f, p, n, e)))
+		return relay_refuse(r, f, p, n, from, e);
+	r->looked = false;
 	if (r->tracked && (f->type == 'B' || f->type == 'P' ||
 		f->type == 'D' || f->type == 'C')) {
 		up = relay_statement(r, f, p, n, from, e);
@@ -76,6 +80,7 @@ up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
 			return up;
 	} else if (f->type == 'Q' && r->tracked) {
 		up = relay_statement_query(r, f, p, n, from, e);
+		r->looked = up == RELAY_UP_WAIT;
 		if (up != RELAY_UP_PASS)
 			return up;
 	}

@@ -57,6 +57,7 @@ worker_describe_client(struct worker *w, const struct client *c,
 	i->remote_pid = (int)c->peer.pid;
 	i->recv_kept = keep_len(&c->held);
 	i->prepared = stmt_client_count(c->stmts);
+	i->pins = c->relay ? relay_pins(c->relay) : 0;
 	i->send_kept = stream_unsent(&c->stream);
 	if (c->login)
 		describe_login(c, i);
@@ -134,6 +135,7 @@ worker_describe_server(struct worker *w, const struct server *s,
 	i->logged_in = !s->login;
 	i->recv_kept = keep_len(&s->in);
 	i->prepared = stmt_server_count(s->stmts);
+	i->pins = s->relay ? relay_pins(s->relay) : 0;
 	i->send_kept = s->stream.fd >= 0 ? stream_unsent(&s->stream) : 0;
 	i->worker = w->home.worker;
 }

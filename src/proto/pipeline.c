@@ -640,6 +640,22 @@ pipeline_wants_sync(const struct pipeline *p)
 	return p->open;
 }
 
+void
+pipeline_each(const struct pipeline *p, void (*tell)(void *arg, uint8_t type),
+    void *arg)
+{
+	static const uint8_t types[KIND + 1] = { [QUERY] = 'Q', [FUNCTION] = 'F',
+		[EXECUTE] = 'E', [SYNC] = 'S', [MARK] = 0 };
+	uint32_t i;
+
+	for (i = 0; i < p->count; i++) {
+		uint8_t e = entry(p, i);
+
+		if ((e & OWN) == 0 && types[e & KIND] != 0)
+			tell(arg, types[e & KIND]);
+	}
+}
+
 bool
 pipeline_own_turn(const struct pipeline *p)
 {

@@ -131,8 +131,8 @@ START_TEST(simple_queries_can_be_disallowed)
 
 	given("disable_pqexec = 1");
 	a = client_in("alice", &s);
-	say(a, "P=one|B|E|S");
-	hear(s, "P=one|B|E|S");
+	say(a, "P=select 1|B|E|S");
+	hear(s, "P=select 1|B|E|S");
 	say(s, "1|2|C=SELECT 1|Z=I");
 	hear(a, "1|2|C=SELECT 1|Z=I");
 	say(a, "Q=select 1");

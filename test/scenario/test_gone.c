@@ -186,17 +186,17 @@ END_TEST
 
 START_TEST(half_a_message_in_the_queue_is_dropped)
 {
-	char big[300];
+	char big[2000];
 	struct peer *s, *a, *b;
 
 	memset(big, 'x', sizeof(big));
 	memcpy(big, "Q=", 2);
 	big[sizeof(big) - 1] = '\0';
-	given("max_prepared_statements = 0");
+	given("max_inspected_statement = 1024\n");
 	a = client_in("alice", &s);
 	b = client_in("alice", NULL);
 	begin(a, s);
-	say_part(b, big, 200);
+	say_part(b, big, 1500);
 	ck_assert_int_eq(pool_of("alice").waiting, 1);
 	half_close(b);
 	ck_assert_int_eq(pool_of("alice").waiting, 0);
@@ -227,15 +227,15 @@ END_TEST
 
 START_TEST(half_a_message_at_the_server_costs_the_server)
 {
-	char big[300];
+	char big[2000];
 	struct peer *s, *a;
 
 	memset(big, 'x', sizeof(big));
 	memcpy(big, "Q=", 2);
 	big[sizeof(big) - 1] = '\0';
-	given("max_prepared_statements = 0");
+	given("max_inspected_statement = 1024\n");
 	a = client_in("alice", &s);
-	say_part(a, big, 200);
+	say_part(a, big, 1500);
 	ck_assert_int_eq(pool_of("alice").sv[SV_ACTIVE], 1);
 	hang_up(a);
 	ck_assert(is_closed(s));

@@ -308,20 +308,20 @@ END_TEST
 
 START_TEST(a_queued_query_of_which_half_is_there_is_cancelled)
 {
-	char big[300];
+	char big[2000];
 	struct peer *s, *a, *b;
 
 	memset(big, 'x', sizeof(big));
 	memcpy(big, "Q=", 2);
 	big[sizeof(big) - 1] = '\0';
-	given("max_prepared_statements = 0");
+	given("max_inspected_statement = 1024\n");
 	a = client_in("alice", &s);
 	b = client_in("alice", NULL);
 	begin(a, s);
-	say_part(b, big, 200);
+	say_part(b, big, 1500);
 	(void)client_cancels(b);
 	hear(b, "E=ERROR 57014 canceling statement due to user request|Z=I");
-	say_rest(b, big, 200);
+	say_rest(b, big, 1500);
 	say(a, "Q=commit");
 	hear(s, "Q=commit");
 	say(s, "C=COMMIT|Z=I");
@@ -336,8 +336,8 @@ START_TEST(a_pipeline_is_answered_in_order)
 
 	given("");
 	a = client_in("alice", &s);
-	say(a, "P=one|B|D|E|S|Q=select 2|P=three|B|E|S");
-	hear(s, "P=one|B|D|E|S|Q=select 2|P=three|B|E|S");
+	say(a, "P=select 1|B|D|E|S|Q=select 2|P=select 3|B|E|S");
+	hear(s, "P=select 1|B|D|E|S|Q=select 2|P=select 3|B|E|S");
 	say(s, "1|2|T|D=1|C=SELECT 1|Z=I");
 	ck_assert_int_eq(pool_of("alice").sv[SV_ACTIVE], 1);
 	say(s, "T|D=2|C=SELECT 1|Z=I|1|2|s");
@@ -354,7 +354,7 @@ START_TEST(an_error_in_a_pipeline_skips_to_the_sync)
 
 	given("");
 	a = client_in("alice", &s);
-	say(a, "P=one|B|E|P=two|B|E|S|P=three|S");
+	say(a, "P=select 1|B|E|P=select 2|B|E|S|P=select 3|S");
 	(void)heard(s);
 	say(s, "1|2|E=ERROR 22012 division by zero|Z=I|1|Z=I");
 	hear(a, "1|2|E=ERROR 22012 division by zero|Z=I|1|Z=I");
@@ -550,6 +550,9 @@ START_TEST(a_function_call)
 	hear(s, "F");
 	say(s, "V|Z=I");
 	hear(a, "V|Z=I");
+	/* Nobody knows what it does. */
+	hear(s, "Q=DISCARD ALL");
+	say(s, "C=DISCARD ALL|Z=I");
 	ck_assert_int_eq(pool_of("alice").sv[SV_IDLE], 1);
 }
 END_TEST

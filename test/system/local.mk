@@ -22,6 +22,7 @@ system_tests = \
 	test/system/test_hold \
 	test/system/test_hba \
 	test/system/test_ldap \
+	test/system/test_leaks \
 	test/system/test_listen \
 	test/system/test_log \
 	test/system/test_modes \
@@ -84,6 +85,7 @@ test_system_test_gone_LDADD = $(system_libs)
 test_system_test_hold_LDADD = $(system_libs)
 test_system_test_hba_LDADD = $(system_libs)
 test_system_test_ldap_LDADD = $(system_libs)
+test_system_test_leaks_LDADD = $(system_libs)
 test_system_test_listen_LDADD = $(system_libs)
 test_system_test_log_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)

@@ -141,6 +141,7 @@ START_TEST (transaction_mode_runs_no_reset_query) {
 	PGconn *a;
 
 	pooler_start("default_pool_size = 1\n"
+		     "session_state = allow\n"
 		     "server_reset_query = DISCARD ALL\n");
 	a = client_open(" ");
 	sql_ok(a, "SET work_mem = '12345kB'");
@@ -155,7 +156,8 @@ START_TEST (server_reset_query_always_resets_in_every_mode) {
 	PGconn *a;
 	long pid;
 
-	pooler_start("default_pool_size = 1\nserver_reset_query_always = 1\n");
+	pooler_start("default_pool_size = 1\nserver_reset_query_always = 1\n"
+		     "session_state = allow\n");
 	a = client_open(" ");
 	pid = sql_int(a, BACKEND);
 	sql_ok(a, "SET work_mem = '12345kB'");
