@@ -18,6 +18,7 @@ system_tests = \
 	test/system/test_down \
 	test/system/test_drain \
 	test/system/test_drivers \
+	test/system/test_faults \
 	test/system/test_gone \
 	test/system/test_hold \
 	test/system/test_hba \
@@ -81,6 +82,7 @@ test_system_test_copy_LDADD = $(system_libs)
 test_system_test_down_LDADD = $(system_libs)
 test_system_test_drain_LDADD = $(system_libs)
 test_system_test_drivers_LDADD = $(system_libs)
+test_system_test_faults_LDADD = $(system_libs)
 test_system_test_gone_LDADD = $(system_libs)
 test_system_test_hold_LDADD = $(system_libs)
 test_system_test_hba_LDADD = $(system_libs)
