@@ -12,6 +12,7 @@
  *	old -> new	D		the old one has let go of its sockets, pid
  *					file and this socket's name
  *	old -> new	C ...		a client; see pooling/parcel.h
+ *	new -> old	K key		a cancel request whose key is not known
  *
  * Until R nothing has happened to the old process; if the new one cannot start,
  * it just goes on. From then on it drains: every client is sent over as soon as

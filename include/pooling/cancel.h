@@ -37,6 +37,7 @@ struct cancel_call {
 	void (*over)(struct cancel_call *c);
 	struct loop *reply_to;
 	void *owner; /* the caller's */
+	void *elsewhere; /* whoever looks for it in another process */
 };
 
 /* Embedded in whoever has a key. */

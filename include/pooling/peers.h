@@ -43,6 +43,14 @@ void peers_configure(struct peers *ps, const struct config *cfg);
 void peers_cancel(struct peers *ps, struct cancel_keys *k, struct loop *l,
     struct cancel_call *c);
 
+/*
+ * While the process before us still has clients: requests with keys that would
+ * be ours, but are not known here, are given to fn, which sees to it that
+ * cancel_call_over() is called. It runs on the calling worker. NULL: no more.
+ */
+void peers_set_elsewhere(struct peers *ps,
+    void (*fn)(void *arg, struct cancel_call *c), void *arg);
+
 /* Requests on their way to each peer that was ever used, and those that wait
  * for a place; by id. */
 void peers_each(struct peers *ps,

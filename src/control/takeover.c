@@ -18,7 +18,9 @@
 #include "control/daemon.h"
 #include "control/listener.h"
 #include "control/shutdown.h"
+#include "pooling/cancel.h"
 #include "pooling/parcel.h"
+#include "pooling/peers.h"
 #include "pooling/worker.h"
 
 #define HELLO "Hpooler " PACKAGE_VERSION
@@ -277,9 +279,31 @@ let_go(struct takeover *t)
 }
 
 static void
+on_cancelled(struct cancel_call *c)
+{
+	free(c);
+}
+
+/* Whoever cancels reaches the new one only. */
+static void
+cancel_here(struct takeover *t, const char *key)
+{
+	struct cancel_call *c = xcalloc(1, sizeof(*c));
+	struct hub *hub = t->plane->hub;
+
+	memcpy(c->key, key, CANCEL_KEY);
+	c->reply_to = hub->main_loop;
+	c->over = on_cancelled;
+	cancel_call(hub->keys, c);
+}
+
+static void
 old_packet(struct takeover *t, const char *p, size_t n)
 {
-	if (p[0] == 'H' && !t->released)
+	if (p[0] == 'K' && n == 1 + CANCEL_KEY && t->released)
+		cancel_here(t, p + 1);
+
+	else if (p[0] == 'H' && !t->released)
 		say_hello(t, p, n);
 	else if (p[0] == 'R' && !t->released)
 		let_go(t);
@@ -439,6 +463,34 @@ takeover_ask(const struct config *cfg, struct inherited *in, int *fd,
 	return true;
 }
 
+/* A cancel request with a key that is not here: its client may be with the
+ * process before us still. */
+static void
+on_stray_cancel(struct mail *m, struct loop *l)
+{
+	struct cancel_call *c = CONTAINER_OF(m, struct cancel_call, mail);
+	struct plane *pl = c->elsewhere;
+	struct takeover *t = pl->takeover;
+	uint8_t packet[1 + CANCEL_KEY] = { 'K' };
+
+	(void)l;
+	memcpy(packet + 1, c->key, CANCEL_KEY);
+	if (t != NULL && t->fd != -1 && t->is_new)
+		send_packet(t->fd, packet, sizeof(packet), -1);
+	cancel_call_over(c);
+}
+
+/* On a worker; the plane outlives them all. */
+static void
+stray_cancel(void *arg, struct cancel_call *c)
+{
+	struct plane *pl = arg;
+
+	c->elsewhere = pl;
+	c->mail.fn = on_stray_cancel;
+	loop_post(pl->hub->main_loop, &c->mail);
+}
+
 static void
 new_packet(struct takeover *t, const uint8_t *p, size_t n, int passed)
 {
@@ -490,6 +542,7 @@ on_packets(evutil_socket_t fd, short what, void *arg)
 		log_info("the process before has ended; %llu clients came over",
 		    (unsigned long long)t->n_moved);
 		forget_peer(t);
+		peers_set_elsewhere(t->plane->hub->peers, NULL, NULL);
 		/* The next one may come. */
 		t->is_new = false;
 		t->n_moved = 0;
@@ -525,6 +578,7 @@ takeover_ready(struct plane *pl, int fd)
 	}
 	t->is_new = true;
 	meet_peer(t, fd);
+	peers_set_elsewhere(pl->hub->peers, stray_cancel, pl);
 	if (!send_packet(fd, "R", 1, -1))
 		log_error("could not tell the process before that we are "
 			  "ready: %s", strerror(errno));

@@ -21,7 +21,9 @@ struct peers {
 	struct dns *dns;
 	struct cancel_keys *keys;
 	_Atomic int own_id;
-	pthread_mutex_t mu; /* of the list and what stands in it */
+	pthread_mutex_t mu; /* of all below */
+	void (*elsewhere)(void *arg, struct cancel_call *c);
+	void *elsewhere_arg;
 	struct peer *list; /* by id */
 };
 
@@ -242,6 +244,35 @@ peer_of(struct peers *ps, const struct cancel_call *c)
 }
 
 void
+peers_set_elsewhere(struct peers *ps,
+    void (*fn)(void *arg, struct cancel_call *c), void *arg)
+{
+	pthread_mutex_lock(&ps->mu);
+	ps->elsewhere = fn;
+	ps->elsewhere_arg = arg;
+	pthread_mutex_unlock(&ps->mu);
+}
+
+/* Its key is ours by its form. */
+static void
+cancel_own(struct peers *ps, struct cancel_keys *k, struct cancel_call *c)
+{
+	void (*fn)(void *arg, struct cancel_call *c) = NULL;
+	void *arg = NULL;
+
+	if (ps && !cancel_key_known(k, c->key)) {
+		pthread_mutex_lock(&ps->mu);
+		fn = ps->elsewhere;
+		arg = ps->elsewhere_arg;
+		pthread_mutex_unlock(&ps->mu);
+	}
+	if (fn)
+		fn(arg, c);
+	else
+		cancel_call(k, c);
+}
+
+void
 peers_cancel(struct peers *ps, struct cancel_keys *k, struct loop *l,
     struct cancel_call *c)
 {
@@ -251,12 +282,12 @@ peers_cancel(struct peers *ps, struct cancel_keys *k, struct loop *l,
 	c->reply_to = l;
 	/* A key of ours may be older than our id. */
 	if (own == 0 || cancel_key_known(k, c->key)) {
-		cancel_call(k, c);
+		cancel_own(ps, k, c);
 		return;
 	}
 	if (cancel_key_peer(c->key) == own) {
 		c->key[7] |= CANCEL_TTL;
-		cancel_call(k, c);
+		cancel_own(ps, k, c);
 		return;
 	}
 	t = peer_of(ps, c);

@@ -137,6 +137,13 @@ START_TEST (who_cannot_move_stays_until_it_leaves) {
 		ck_assert_int_eq(PQresultStatus(r), PGRES_TUPLES_OK);
 		PQclear(r);
 	}
+	/* Its cancel comes to the new one, and is for the old one. */
+	sql_send(c, "SELECT pg_sleep(60)");
+	WAIT_UNTIL(pg_int("SELECT count(*) FROM pg_stat_activity WHERE "
+			  "state = 'active' AND query LIKE '%%pg_sleep(60)'")
+		== 1, 5000);
+	cancel(c);
+	result_fails(sql_result(c, 10000), "57014", "cancel");
 	ck_assert_int_eq(fx_wait_exit(p->pid, 0), -1);
 	ck_assert_int_eq(sql_int(session, "SELECT 2"), 2);
 	PQfinish(c);
