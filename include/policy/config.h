@@ -75,6 +75,7 @@ struct database_conf {
 	const char *user; /* forced user, "" = the login name */
 	const char *password; /* of the forced user; NULL if unset */
 	const char *auth_user, *auth_query, *auth_dbname;
+	const char *password_command;
 	int pool_size; /* may be OPTION_AUTO */
 	int min_pool_size;
 	int reserve_pool_size;
@@ -107,6 +108,7 @@ struct database_conf {
 /* One line of [users]. */
 struct user_conf {
 	const char *name;
+	const char *password_command;
 	int pool_size;
 	int reserve_pool_size;
 	int pool_mode;
@@ -236,6 +238,8 @@ struct config {
 	const char *auth_ldap_options;
 	const char *auth_pam_service;
 	int auth_threads;
+	int64_t password_command_lifetime_us;
+	int64_t password_command_timeout_us;
 	const char *auth_user, *auth_query, *auth_dbname;
 	int scram_iterations;
 	int auth_fail_max;
@@ -428,6 +432,9 @@ const char *config_auth_query(const struct config *c,
     const struct database_conf *db);
 const char *config_auth_dbname(const struct config *c,
     const struct database_conf *db);
+/* Of the pool user's line, else of the database's; "" = none. */
+const char *config_password_command(const struct config *c,
+    const struct database_conf *db, const char *pool_user);
 /* A name of the admin console's. */
 bool config_is_console(const char *database);
 

@@ -25,6 +25,7 @@ struct walk_list;
 struct welcome_shelf;
 struct guard;
 struct keycache;
+struct passwords;
 
 /* One per process. Fields are set before the workers start and then left
  * alone, but for the atomics and cfg. */
@@ -39,6 +40,7 @@ struct hub {
 	struct offload *derive; /* NULL: inside the caller (tests) */
 	struct offload *blocking; /* LDAP, PAM, password commands */
 	struct keycache *keycache;
+	struct passwords *passwords;
 	struct worker **workers;
 	struct loop **loops; /* of the workers */
 	int n_workers;

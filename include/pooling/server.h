@@ -121,6 +121,7 @@ struct server {
 	usec_t request_us; /* when the current query began */
 	usec_t since_us; /* when it came to be tested, draining, closing ... */
 	usec_t cancel_at_us; /* draining: cancel then; 0 = never */
+	usec_t patience_us; /* in login: so long it may well get no further */
 	usec_t deadline_us; /* draining: give up then; 0 = never */
 	int cancels; /* cancel connections in flight at it */
 	bool cancel_dirty; /* one of them did not end cleanly */

@@ -18,6 +18,7 @@
 #include "proto/scram.h"
 
 struct keycache;
+struct passwords;
 
 struct server_target {
 	_Atomic int refs;
@@ -33,6 +34,12 @@ struct server_target {
 	bool learnt; /* ... from a login, not from the configuration */
 	struct scram_keys keys; /* pass-through */
 	bool has_keys;
+	/* The program that prints the password, instead of secret; NULL = none.
+	 * It is asked when a server wants a password. */
+	char *password_command;
+	usec_t password_lifetime_us;
+	usec_t password_timeout_us;
+	struct passwords *passwords;
 	char *connect_query; /* "" = none */
 	char **startup; /* name, value, ..., NULL: into the StartupMessage */
 	struct param_names *names;

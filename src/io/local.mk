@@ -5,6 +5,7 @@ pooler_core_sources += \
 	include/io/keep.h src/io/keep.c \
 	include/io/loop.h src/io/loop.c \
 	include/io/offload.h src/io/offload.c \
+	include/io/command.h src/io/command.c \
 	include/io/judge.h src/io/judge.c src/io/judge_impl.h \
 	src/io/judge_ldap.c src/io/judge_pam.c \
 	include/io/stream.h src/io/stream.c \

@@ -309,6 +309,16 @@ config_auth_dbname(const struct config *c, const struct database_conf *db)
 	    c->auth_dbname;
 }
 
+const char *
+config_password_command(const struct config *c,
+    const struct database_conf *db, const char *pool_user)
+{
+	const struct user_conf *u = config_user(c, pool_user);
+
+	return u != NULL && u->password_command[0] != '\0' ?
+	    u->password_command : db->password_command;
+}
+
 bool
 config_is_console(const char *database)
 {

@@ -230,12 +230,31 @@ config_check_values(const struct config *c, struct err *e)
 	return check_ldap(c, e);
 }
 
-/* The same at the line of a database. */
+/* How it is split is another matter: it must be somebody's file. */
+static void
+check_command(struct builder *b, const char *command, const char *file,
+    int line)
+{
+	struct err e;
+
+	command += strspn(command, " \t\"'");
+	if (*command == '\0' || *command == '/')
+		return;
+	b->here = (struct place){ file, line };
+	err_set(&e, "22023", "password_command does not begin with the whole "
+	    "path of a program");
+	err_hint(&e, "there is no shell to find it; /bin/sh -c '...' would be "
+	    "one");
+	builder_error(b, &e);
+}
+
+/* What can be said of one line of [databases]. */
 static void
 check_line(struct builder *b, const struct database_conf *d)
 {
 	struct err e;
 
+	check_command(b, d->password_command, d->file, d->line);
 	if (!config_is_console(d->auth_dbname))
 		return;
 	b->here = (struct place){ d->file, d->line };
@@ -263,6 +282,9 @@ config_check(struct builder *b)
 		check_line(b, b->c->pub.databases[i]);
 	if (b->c->pub.autodb != NULL)
 		check_line(b, b->c->pub.autodb);
+	for (size_t i = 0; i < b->c->pub.n_users; i++)
+		check_command(b, b->c->pub.users[i]->password_command,
+		    b->c->pub.users[i]->file, b->c->pub.users[i]->line);
 	b->here = *builder_where(b, "proxy_protocol_networks");
 	if (!config_check_nets(&b->c->pub, &e))
 		builder_error(b, &e);

@@ -423,6 +423,12 @@ HELP(
 { ROW(INT(auth_threads, "10", 1, 1000), OPT_OURS), HELP(
 "Threads that ask LDAP and PAM and run password commands, at most. Twenty times "
 "as many may wait for them; who comes then is refused.") },
+{ ROW(TIME(password_command_lifetime, "300"), OPT_RELOAD | OPT_OURS), HELP(
+"How long the output of a password_command is used before the program is run "
+"again. A server that refuses it ends that time.") },
+{ ROW(TIME(password_command_timeout, "10"), OPT_RELOAD | OPT_OURS), .min = 1,
+HELP(
+"How long a password_command may take before it is killed.") },
 { ROW(TEXT(auth_user, NULL), OPT_RELOAD), HELP(
 "User under which auth_query looks up those who are not in auth_file. Its own "
 "secret stands in auth_file.") },

@@ -44,6 +44,10 @@ static const struct option database_options[] = {
 "Instead of the global auth_query.") },
 { TEXT(database_conf, auth_dbname, 0), HELP(
 "Instead of the global auth_dbname.") },
+{ TEXT(database_conf, password_command, OPT_OURS), HELP(
+"Program whose output is the password for the login to the server: its whole "
+"path and its arguments, with blanks between. There is no shell. It finds "
+"POOLER_USER, POOLER_DATABASE and POOLER_HOST in its environment.") },
 { .name = "pool_size", .type = OPT_AUTO, .max = COUNT_MAX,
 .flags = OPT_RELOAD, .offset = offsetof(struct database_conf, pool_size), HELP(
 "Instead of default_pool_size.") },
@@ -99,6 +103,9 @@ static const struct option database_options[] = {
 };
 
 static const struct option user_options[] = {
+{ TEXT(user_conf, password_command, OPT_OURS), HELP(
+"As in [databases], for every pool that logs in as this user; it counts before "
+"that of the database.") },
 { COUNT(user_conf, pool_size), HELP("Instead of default_pool_size.") },
 { COUNT(user_conf, reserve_pool_size), HELP(
 "Instead of reserve_pool_size.") },

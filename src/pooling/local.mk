@@ -6,6 +6,7 @@ pooler_core_sources += \
 	include/pooling/stats.h src/pooling/stats.c \
 	include/pooling/quota.h src/pooling/quota.c \
 	include/pooling/cancel.h src/pooling/cancel.c \
+	include/pooling/passwords.h src/pooling/passwords.c \
 	include/pooling/keycache.h src/pooling/keycache.c \
 	include/pooling/target.h src/pooling/target.c \
 	include/pooling/canceler.h src/pooling/canceler.c \

@@ -131,7 +131,7 @@ pool_progress(struct server *s)
 	struct pool *p = s->pool;
 
 	pool_lock(p);
-	p->down.stirred_us = loop_now(s->loop);
+	p->down.stirred_us = loop_now(s->loop) + s->patience_us;
 	pool_unlock(p);
 }
 

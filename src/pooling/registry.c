@@ -273,6 +273,12 @@ make_target(struct registry *r, const struct config *cfg,
 		t->keys = *keys;
 		t->has_keys = true;
 	}
+	if (config_password_command(cfg, conf, user)[0] != '\0')
+		t->password_command = xstrdup(config_password_command(cfg,
+		    conf, user));
+	t->password_lifetime_us = cfg->password_command_lifetime_us;
+	t->password_timeout_us = cfg->password_command_timeout_us;
+	t->passwords = r->hub->passwords;
 	t->connect_query = xstrdup(conf->connect_query);
 	t->startup = xcalloc(9, sizeof(*t->startup));
 	add_pair(t->startup, &n, "client_encoding", conf->client_encoding);

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "pooling/keycache.h"
+#include "pooling/passwords.h"
 #include "pooling/server.h"
 #include "proto/auth.h"
 #include "proto/msg.h"
@@ -24,6 +25,10 @@ struct login_state {
 	struct dns_query query;
 	size_t next_addr;
 	char host[TARGET_HOST];
+	bool asking_password; /* a program is being run for it */
+	struct password_query password;
+	struct buf request; /* the server's, meanwhile */
+	char *secret; /* that came of it; NULL: the target's own */
 	bool asking_keys; /* the key cache has it */
 	struct key_query keys;
 	struct auth_client *auth;
@@ -38,6 +43,8 @@ state_free(struct login_state *ls)
 {
 	auth_client_free(ls->auth);
 	buf_free(&ls->welcome);
+	buf_free(&ls->request);
+	wipe_free(ls->secret);
 	key_query_wipe(&ls->keys);
 	free(ls);
 }
@@ -51,7 +58,7 @@ login_state_free(struct server *s)
 		return;
 	s->login = NULL;
 	ls->server = NULL;
-	if (!ls->asking && !ls->asking_keys)
+	if (!ls->asking && !ls->asking_keys && !ls->asking_password)
 		state_free(ls);
 }
 
@@ -355,7 +362,7 @@ ask_keys(struct server *s, struct span salt, uint32_t iterations)
 		return false;
 	}
 	q->user = s->target->user;
-	q->password = s->target->secret;
+	q->password = ls->secret ? ls->secret : s->target->secret;
 	memcpy(q->salt, salt.p, salt.n);
 	q->salt_n = salt.n;
 	q->iterations = iterations;
@@ -376,14 +383,93 @@ ask_keys(struct server *s, struct span salt, uint32_t iterations)
 	return false;
 }
 
+/* ---- a password that a program prints ---- */
+
+static bool login_auth(struct server *s, struct span body);
+
+static void
+on_password(struct password_query *q)
+{
+	struct login_state *ls = CONTAINER_OF(q, struct login_state, password);
+	struct server *s = ls->server;
+
+	ls->asking_password = false;
+	ls->secret = q->password;
+	if (!s) {
+		state_free(ls);
+	} else if (!ls->secret) {
+		err_detail(&q->err, "for user \"%s\" of database \"%s\"",
+		    s->target->user, s->target->database);
+		fail(s, &q->err, true, "login failed");
+	} else {
+		s->patience_us = 0;
+		s->owner->progress(s);
+		(void)login_auth(s, buf_span(&ls->request));
+	}
+}
+
+static void
+describe_password(const struct server *s, struct password_query *q)
+{
+	const struct server_target *t = s->target;
+
+	q->command = t->password_command;
+	q->user = t->user;
+	q->database = t->database;
+	q->host = s->host;
+	q->lifetime_us = t->password_lifetime_us;
+	q->timeout_us = t->password_timeout_us;
+}
+
+/* Only for a server that asks for something: AuthenticationOk needs none. */
+static bool
+wants_program(const struct server *s, struct span body)
+{
+	static const uint8_t ok[4] = { 0 };
+	const struct login_state *ls = s->login;
+
+	return s->target->password_command && !ls->secret && !ls->auth &&
+	    !span_eq(body, SPAN(ok, sizeof(ok)));
+}
+
+static void
+ask_program(struct server *s, struct span body)
+{
+	struct login_state *ls = s->login;
+
+	buf_append(&ls->request, body.p, body.n);
+	ls->asking_password = true;
+	/* That the program takes its time is not the server's fault. */
+	s->patience_us = s->target->password_timeout_us;
+	s->owner->progress(s);
+	describe_password(s, &ls->password);
+	ls->password.reply_to = s->loop;
+	ls->password.answered = on_password;
+	passwords_ask(s->target->passwords, &ls->password);
+}
+
+/* It was refused: the program is asked for another one. */
+static void
+forget_password(struct server *s)
+{
+	struct password_query q;
+
+	if (!s->login->secret)
+		return;
+	memset(&q, 0, sizeof(q));
+	describe_password(s, &q);
+	passwords_forget(s->target->passwords, &q);
+}
+
 static bool
 login_auth(struct server *s, struct span body)
 {
 	struct login_state *ls = s->login;
 	struct auth_client_args args = {
 		.user = s->target->user,
-		.secret = s->target->secret,
-		.keys = s->target->has_keys ? &s->target->keys : NULL,
+		.secret = ls->secret ? ls->secret : s->target->secret,
+		.keys = s->target->has_keys && !ls->secret ?
+		    &s->target->keys : NULL,
 		.defer = s->target->keycache != NULL,
 	};
 	struct buf out = { 0 };
@@ -392,6 +478,10 @@ login_auth(struct server *s, struct span body)
 	struct err e;
 	enum step step;
 
+	if (wants_program(s, body)) {
+		ask_program(s, body);
+		return true;
+	}
 	if (!ls->auth)
 		ls->auth = auth_client_new(&args);
 	err_clear(&e);
@@ -476,6 +566,8 @@ login_error(struct server *s, struct span body)
 	about_proof = strncmp(e.sqlstate, "28", 2) == 0;
 	if (about_proof)
 		tell_credential(s, &e);
+	if (about_proof)
+		forget_password(s);
 	if (strcmp(e.sqlstate, "53300") == 0)
 		err_hint(&e, "this is the limit of the server itself "
 		    "(max_connections), not of the pooler; the pool size must "
@@ -542,7 +634,7 @@ login_message(struct server *s, uint8_t type, struct span body)
 		return login_ready(s, body);
 	if (s->login->connect_query)
 		return true;
-	if (type == 'R' && !s->login->proven)
+	if (type == 'R' && !s->login->proven && !s->login->asking_password)
 		return login_auth(s, body);
 	if (type == 'K' && s->login->proven)
 		return login_key(s, body);

@@ -39,6 +39,7 @@ free_strings(struct server_target *t)
 	free(t->user);
 	wipe_free(t->secret);
 	free(t->secret_file);
+	free(t->password_command);
 	free(t->connect_query);
 	for (p = t->startup; p && *p; p++)
 		free(*p);
@@ -92,6 +93,7 @@ put_all(struct server_target *to, const struct server_target *from,
 	to->user = put(&at, &n, from->user);
 	to->secret = put(&at, &n, from->secret);
 	to->secret_file = put(&at, &n, from->secret_file);
+	to->password_command = put(&at, &n, from->password_command);
 	to->connect_query = put(&at, &n, from->connect_query);
 	to->unix_socket_dir = put(&at, &n, from->unix_socket_dir);
 	for (i = 0; from->startup[i]; i++) {
@@ -110,6 +112,7 @@ target_pack(struct server_target *t)
 	struct server_target old = { .database = t->database,
 		.host = t->host, .dbname = t->dbname, .user = t->user,
 		.secret = t->secret, .secret_file = t->secret_file,
+		.password_command = t->password_command,
 		.connect_query = t->connect_query,
 		.startup = t->startup, .unix_socket_dir = t->unix_socket_dir };
 	struct server_target scratch;
@@ -139,6 +142,11 @@ copy(const struct server_target *t)
 	c->secret_file = t->secret_file ? xstrdup(t->secret_file) : NULL;
 	c->secret_line = t->secret_line;
 	c->learnt = t->learnt;
+	c->password_command = t->password_command ?
+	    xstrdup(t->password_command) : NULL;
+	c->password_lifetime_us = t->password_lifetime_us;
+	c->password_timeout_us = t->password_timeout_us;
+	c->passwords = t->passwords;
 	c->keys = t->keys;
 	c->has_keys = t->has_keys;
 	c->connect_query = xstrdup(t->connect_query);
@@ -177,7 +185,10 @@ target_credential(const struct server_target *t, char out[TARGET_CREDENTIAL])
 	const char *what = t->has_keys ? "SCRAM keys of a client's login" :
 	    kind_of(t->secret);
 
-	if (t->has_keys || secret_kind(t->secret) == SECRET_NONE)
+	if (t->password_command)
+		copy_str(out, TARGET_CREDENTIAL, "what password_command "
+		    "printed");
+	else if (t->has_keys || secret_kind(t->secret) == SECRET_NONE)
 		copy_str(out, TARGET_CREDENTIAL, what);
 	else if (t->secret_file)
 		snprintf(out, TARGET_CREDENTIAL, "%s of %s:%d", what,
@@ -257,6 +268,9 @@ target_equal(const struct server_target *a, const struct server_target *b)
 	return target_same(a, b) && same_text(a->secret, b->secret) &&
 	    a->has_keys == b->has_keys && a->secret_line == b->secret_line &&
 	    same_text(a->secret_file, b->secret_file) &&
+	    same_text(a->password_command, b->password_command) &&
+	    a->password_lifetime_us == b->password_lifetime_us &&
+	    a->password_timeout_us == b->password_timeout_us &&
 	    memcmp(&a->keys, &b->keys, sizeof(a->keys)) == 0 &&
 	    a->names == b->names &&
 	    a->connect_timeout_us == b->connect_timeout_us &&

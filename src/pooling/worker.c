@@ -8,6 +8,7 @@
 #include "pooling/parcel.h"
 #include "pooling/guard.h"
 #include "pooling/keycache.h"
+#include "pooling/passwords.h"
 #include "worker_private.h"
 
 /* Credentials whose keys are kept: some 400 bytes each. */
@@ -36,6 +37,7 @@ workers_new(struct hub *h, int n)
 	h->welcomes = welcome_shelf_new();
 	h->guard = guard_new();
 	h->keycache = keycache_new(h->derive, KEYCACHE_MAX);
+	h->passwords = passwords_new(h->blocking);
 	h->workers = xcalloc((size_t)n, sizeof(*h->workers));
 	h->loops = xcalloc((size_t)n, sizeof(*h->loops));
 	h->servers = xcalloc((size_t)n, sizeof(*h->servers));
@@ -112,6 +114,8 @@ workers_free(struct hub *h)
 	h->guard = NULL;
 	keycache_free(h->keycache);
 	h->keycache = NULL;
+	passwords_free(h->passwords);
+	h->passwords = NULL;
 	free(h->workers);
 	free(h->loops);
 	free(h->servers);

@@ -32,6 +32,7 @@ system_tests = \
 	test/system/test_params \
 	test/system/test_peers \
 	test/system/test_proxy \
+	test/system/test_passcmd \
 	test/system/test_pgbench \
 	test/system/test_replication \
 	test/system/test_security \
@@ -95,6 +96,7 @@ test_system_test_prepared_LDADD = $(system_libs)
 test_system_test_pam_LDADD = $(system_libs)
 test_system_test_params_LDADD = $(system_libs)
 test_system_test_peers_LDADD = $(system_libs)
+test_system_test_passcmd_LDADD = $(system_libs)
 test_system_test_pgbench_LDADD = $(system_libs)
 test_system_test_security_LDADD = $(system_libs)
 test_system_test_service_LDADD = $(system_libs)
