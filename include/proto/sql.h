@@ -14,7 +14,9 @@
  * must then be taken to have any state at all. What no text shows, it cannot
  * say: what a function outside pg_catalog does inside, what a trigger, a view,
  * a rule, a default, a cast or an operator of the user's calls. Functions by
- * name are SQL_CALL_UNKNOWN; the others are not told of.
+ * name are SQL_CALL_UNKNOWN; the others are not told of. A name without schema
+ * that pg_catalog has is taken to be that one's, though a search_path that names
+ * pg_catalog late, or other types of arguments, may make it another's.
  *
  * All offsets are into the text. The time is linear in its length whatever it
  * holds. Memory: inline for usual texts, bounded by SQL_MAX_* past that.

@@ -315,6 +315,8 @@ head_create(struct scan *s)
 {
 	s->is_create = true;
 	scan_next(s);
+	if (scan_is(s, "extension")) /* its script may do anything */
+		s->info->calls_made |= SQL_CALL_BIT(SQL_CALL_UNKNOWN);
 	while (!scan_at_end(s)) {
 		if (s->depth == 0 && scan_take(s, "as")) {
 			if (!scan_is(s, "execute"))

@@ -32,16 +32,33 @@ load(const uint8_t *p)
 
 #define ALL(c) ((v16){ c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c })
 
-/* Not zero where there is a parenthesis or a semicolon three bytes further on,
- * or an i with an o there. */
+static inline bool
+any(v16 v)
+{
+	uint64_t half[2];
+
+	memcpy(half, &v, sizeof(half));
+	return (half[0] | half[1]) != 0;
+}
+
+/* Not zero where there is an i with an o three bytes further on. */
 static inline v16
-suspects(const uint8_t *p)
+into_maybe(const uint8_t *p)
 {
 	v16 here = load(p), there = load(p + 3), small = ALL(0x20);
 
+	return (v16)((here | small) == ALL('i')) &
+	    (v16)((there | small) == ALL('o'));
+}
+
+/* The same, or where a parenthesis or a semicolon is three bytes further on. */
+static inline v16
+suspects(const uint8_t *p)
+{
+	v16 there = load(p + 3);
+
 	return (v16)(there == ALL('(')) | (v16)(there == ALL(';')) |
-	    ((v16)((here | small) == ALL('i')) &
-	    (v16)((there | small) == ALL('o')));
+	    into_maybe(p);
 }
 
 /* The shortest text for is_suspect(). */
@@ -54,12 +71,10 @@ is_suspect(const uint8_t *p, size_t n)
 {
 	const uint8_t *last = p + n - STEP - 3;
 	v16 found = suspects(last);
-	uint64_t half[2];
 
 	for (p += WORD - 3; p < last; p += STEP)
 		found |= suspects(p);
-	memcpy(half, &found, sizeof(half));
-	return (half[0] | half[1]) != 0;
+	return any(found);
 }
 
 static inline bool
@@ -153,10 +168,15 @@ skip_columns(const uint8_t *p, size_t n)
 	return i < n && p[i] == '(' ? i + 1 : 0;
 }
 
+/* The first steps that hold no i with an o three further on are passed over. */
 static bool
 has_word_into(const uint8_t *p, size_t n)
 {
-	for (size_t i = 3; i < n; i++)
+	size_t i = 3;
+
+	for (; i + STEP < n && !any(into_maybe(p + i - 3)); i += STEP)
+		;
+	for (; i < n; i++)
 		if ((p[i] | 0x20) == 'o' && same_letters(p + i - 3, "into", 4))
 			return true;
 	return false;
@@ -177,7 +197,6 @@ static bool
 has_break(const uint8_t *p, size_t n)
 {
 	v16 found = { 0 };
-	uint64_t half[2];
 	size_t i;
 
 	if (n < STEP + 1) {
@@ -189,8 +208,7 @@ has_break(const uint8_t *p, size_t n)
 	for (i = 0; n - i > STEP; i += STEP)
 		found |= breaks(p + i);
 	found |= breaks(p + n - STEP - 1);
-	memcpy(half, &found, sizeof(half));
-	return (half[0] | half[1]) != 0;
+	return any(found);
 }
 
 /* What the suspects are, one by one. */

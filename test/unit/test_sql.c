@@ -130,6 +130,35 @@ START_TEST(what_the_caller_knows_decides)
 }
 END_TEST
 
+/* What has no name to list still is a use of unknown functions; and of the
+ * functions that the body of a DO calls, the kind is told. */
+START_TEST(code_that_is_not_shown_is_an_unknown_function)
+{
+	static const struct {
+		const char *text;
+		uint32_t calls;
+	} cases[] = {
+		{ "SELECT 1", 0 },
+		{ "CREATE TABLE extension (a int)", 0 },
+		{ "CREATE EXTENSION x", SQL_CALL_BIT(SQL_CALL_UNKNOWN) },
+		{ "DO 'x'", SQL_CALL_BIT(SQL_CALL_UNKNOWN) },
+		{ "CALL", SQL_CALL_BIT(SQL_CALL_UNKNOWN) },
+		{ "DO 'PERFORM nextval(1)'", SQL_CALL_BIT(SQL_CALL_UNKNOWN) |
+		    SQL_CALL_BIT(SQL_CALL_SEQ_WRITE) },
+	};
+	struct sql_info i;
+
+	sql_info_init(&i);
+	for (size_t k = 0; k < ARRAY_LEN(cases); k++) {
+		sql_scan(&i, span_of(cases[k].text), SQL_STD_STRINGS);
+		ck_assert_msg(i.calls_made == cases[k].calls, "%s",
+		    cases[k].text);
+		ck_assert(!i.unsure && i.flags == 0);
+	}
+	sql_info_fini(&i);
+}
+END_TEST
+
 START_TEST(a_zero_byte_is_unsure)
 {
 	struct sql_info i;
@@ -380,7 +409,8 @@ END_TEST
 
 UNIT_MAIN(UNIT_SUITE("sql", texts_are_what_the_table_says,
     the_filter_passes_nothing_that_the_scanner_finds, tags_are_told_apart,
-    what_the_caller_knows_decides, a_zero_byte_is_unsure,
+    what_the_caller_knows_decides,
+    code_that_is_not_shown_is_an_unknown_function, a_zero_byte_is_unsure,
     every_truncation_is_read, too_many_statements_are_unsure,
     too_many_calls_are_unsure, time_is_linear,
     names_are_as_postgresql_keeps_them, literals_are_decoded,
