@@ -1,61 +1,13 @@
-#include "pooling/guard.h"
+/* Who may come, and who may try to log in. */
+#include "guard_private.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "base/map.h"
 
-#define SHARDS 16
-#define BUCKETS 1024 /* of each shard */
-#define KEPT_OF_SHARD (GUARD_KEPT / SHARDS)
 #define FIRST_WAIT_US USEC_PER_SEC
-
-enum kind { KIND_IP4 = 4, KIND_IP6 = 6, KIND_USER = 'u' };
-
-struct key {
-	uint8_t kind; /* enum kind */
-	uint8_t n;
-	char bytes[USERLIST_NAME_MAX];
-};
-
-/* A source or a user. Everything under its shard's lock. */
-struct guard_source {
-	LIST_ENTRY(guard_source) chain;
-	TAILQ_ENTRY(guard_source) idle; /* while it has no connection */
-	uint64_t hash;
-	int connections;
-	int failed;
-	usec_t failed_us; /* the last one */
-	usec_t blocked_us; /* until then */
-	int64_t tokens; /* millionths of a connection */
-	int64_t tells; /* the same, of those who are told */
-	usec_t tokens_us; /* when both were counted */
-	uint64_t refused;
-	unsigned next_friend;
-	uint64_t *friends; /* sources a user came from; NULL for a source */
-	struct key key; /* the last: no longer than it has to be */
-};
-
-LIST_HEAD(chain, guard_source);
-TAILQ_HEAD(idle_list, guard_source);
-
-struct shard {
-	pthread_mutex_t lock;
-	struct chain buckets[BUCKETS];
-	struct idle_list idle; /* longest untouched first */
-	size_t n_idle, n;
-};
-
-struct guard {
-	struct shard shards[SHARDS];
-	_Atomic uint64_t too_many, too_fast, dropped, failed, waiting, evicted;
-};
 
 struct guard *
 guard_new(void)
@@ -540,63 +492,4 @@ guard_judge(struct guard *g, struct guard_source *src, const char *user,
 	pthread_mutex_unlock(&sh->lock);
 	entry_free(gone);
 	return ok;
-}
-
-/* ---- SHOW ---- */
-
-void
-guard_totals(struct guard *g, struct guard_totals *out)
-{
-	*out = (struct guard_totals){
-		.too_many = atomic_load(&g->too_many),
-		.too_fast = atomic_load(&g->too_fast),
-		.dropped = atomic_load(&g->dropped),
-		.failed = atomic_load(&g->failed),
-		.waiting = atomic_load(&g->waiting),
-		.evicted = atomic_load(&g->evicted),
-	};
-	for (size_t i = 0; i < SHARDS; i++) {
-		pthread_mutex_lock(&g->shards[i].lock);
-		out->entries += g->shards[i].n;
-		pthread_mutex_unlock(&g->shards[i].lock);
-	}
-}
-
-static void
-describe(const struct guard_source *s, struct guard_line *out, usec_t now)
-{
-	uint8_t ip[16] = { 0 };
-	size_t n;
-
-	*out = (struct guard_line){ .is_user = s->key.kind == KIND_USER,
-		.connections = s->connections, .failed = s->failed,
-		.refused = s->refused,
-		.blocked_us = s->blocked_us > now ? s->blocked_us - now : 0 };
-	if (out->is_user) {
-		memcpy(out->name, s->key.bytes, s->key.n);
-		return;
-	}
-	memcpy(ip, s->key.bytes, s->key.n);
-	inet_ntop(s->key.kind == KIND_IP4 ? AF_INET : AF_INET6, ip, out->name,
-	    sizeof(out->name) - 4);
-	n = strlen(out->name);
-	if (s->key.kind == KIND_IP6)
-		copy_str(out->name + n, sizeof(out->name) - n, "/64");
-}
-
-size_t
-guard_lines(struct guard *g, struct guard_line *out, size_t cap, usec_t now)
-{
-	const struct guard_source *s;
-	size_t n = 0;
-
-	for (size_t i = 0; i < SHARDS && n < cap; i++) {
-		pthread_mutex_lock(&g->shards[i].lock);
-		for (size_t b = 0; b < BUCKETS; b++)
-			LIST_FOREACH(s, &g->shards[i].buckets[b], chain)
-				if (n < cap)
-					describe(s, &out[n++], now);
-		pthread_mutex_unlock(&g->shards[i].lock);
-	}
-	return n;
 }

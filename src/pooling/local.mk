@@ -21,6 +21,7 @@ pooler_core_sources += \
 	include/pooling/lookup.h src/pooling/lookup.c \
 	include/pooling/lookup_reply.h src/pooling/lookup_reply.c \
 	include/pooling/guard.h src/pooling/guard.c \
+	src/pooling/guard_private.h src/pooling/guard_show.c \
 	include/pooling/login.h src/pooling/login.c src/pooling/login_method.c \
 	src/pooling/login_proxy.c src/pooling/login_guard.c \
 	src/pooling/login_private.h src/pooling/login_auth.c \

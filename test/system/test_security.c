@@ -427,8 +427,8 @@ START_TEST (strangers_make_no_databases_and_no_users) {
 	c = boss(p);
 	sql_ok(c, "RELOAD");
 	for (int i = 0; i < 30; i++) {
-		snprintf(info, sizeof(info), "user=%s password=no dbname=auto%d",
-		    i % 2 ? "ghost" : "u", i);
+		snprintf(info, sizeof(info), "user=%s password=no "
+		    "dbname=auto%d", i % 2 ? "ghost" : "u", i);
 		is_refused(info, "authentication failed");
 	}
 	r = PQexec(c, "SHOW DATABASES");
