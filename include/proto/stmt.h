@@ -189,12 +189,16 @@ const struct err *stmt_server_error(const struct stmt_server *s);
  * what follows belongs to it, in the order of its statements: name will mean
  * st, which the server will have; or nothing, and the server will not have st.
  * Of our own Query (c NULL) no name means anything.
+ * last: nothing is certain before it has been answered; see
+ * stmt_server_waits().
  */
-void stmt_sent_query(struct stmt_server *s);
+void stmt_sent_query(struct stmt_server *s, bool last);
 void stmt_query_prepares(struct stmt_server *s, struct stmt_client *c,
     struct span name, struct stmt *st);
 void stmt_query_deallocates(struct stmt_server *s, struct stmt_client *c,
     struct span name, struct stmt *st);
+/* There is such a Query. NULL is fine. */
+bool stmt_server_waits(const struct stmt_server *s);
 /* The next of these has been carried out, in the oldest operation. */
 void stmt_server_query_step(struct stmt_server *s);
 /* Takes up what the pipeline has counted. */

@@ -26,8 +26,6 @@ struct look look_at(struct relay *r, const struct frame_info *f,
 /* What up becomes, if the pipeline took no more. */
 enum relay_up look_end(const struct look *k, enum relay_up up,
     struct err *e);
-/* With wait_all: whether it holds on. */
-bool look_waits(const struct look *k);
 /* ok: what the pipeline said to something that is sent. */
 void look_book(struct look *k, bool ok);
 /* Something comes in front of the message, or in its place: put it into the

@@ -51,7 +51,6 @@ struct relay {
 	bool stalled; /* the client's bytes wait: RELAY_UP_WAIT */
 	uint32_t batch; /* Syncs sent */
 	uint32_t unnamed_batch; /* ... when the last unnamed Parse was */
-	bool wait_all; /* a text under way may do anything to statements */
 	bool may_set; /* something under way may change settings */
 	uint32_t down_skip;
 	bool down_forward; /* ... and whether its bytes go to the client */

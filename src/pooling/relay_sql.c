@@ -273,6 +273,20 @@ send_renamed(struct names *x)
 	*k->from = done;
 }
 
+/*
+ * Whatever comes behind waits until it has been answered. Not so in a batch
+ * that is open: if that has failed, the Query is skipped, and what it waits for
+ * is a Sync which would wait for it.
+ */
+static void
+book_query(struct look *k)
+{
+	bool last = !pipeline_wants_sync(&k->s->pipeline);
+
+	look_book(k, pipeline_tracked_sent(&k->s->pipeline, 'Q', false));
+	stmt_sent_query(look_on_server(k), last);
+}
+
 /* What it will have done, statement by statement. */
 static void
 book_all(struct names *x)
@@ -281,8 +295,7 @@ book_all(struct names *x)
 	struct stmt_server *on = look_on_server(k);
 	size_t i;
 
-	look_book(k, pipeline_tracked_sent(&k->s->pipeline, 'Q', false));
-	stmt_sent_query(on);
+	book_query(k);
 	for (i = 0; i < x->n; i++) {
 		const struct place *p = &x->place[i];
 
@@ -355,20 +368,23 @@ relay_statement_query(struct relay *r, const struct frame_info *f,
 	if (UNLIKELY(info != NULL)) {
 		sets = true;
 		wild = info->unsure || (info->kinds & (KINDS | KINDS_ALL));
-		if (wild && r->wait_all && look_waits(&k))
+		if (wild && stmt_server_waits(k.s->stmts))
 			return RELAY_UP_WAIT;
 		if (!info->unsure && (info->kinds & KINDS))
 			up = rename_all(&k, info);
 		if (up == RELAY_UP_WAIT)
 			return up;
 	}
+	if (UNLIKELY(wild) && up == RELAY_UP_PASS) {
+		book_query(&k);
+		up = RELAY_UP_BOOKED;
+	}
 	/* It takes the place of the unnamed statement. */
 	k.s->unnamed_id = 0;
 	if (*r->a.stmts)
 		stmt_unnamed_clear(stmt_client_unnamed(*r->a.stmts));
 	if (!k.s->pipeline.count)
-		r->may_set = r->wait_all = false;
+		r->may_set = false;
 	r->may_set = r->may_set || sets;
-	r->wait_all = r->wait_all || wild;
 	return look_end(&k, up, e);
 }

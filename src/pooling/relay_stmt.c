@@ -95,14 +95,6 @@ look_end(const struct look *k, enum relay_up up, struct err *e)
 	return RELAY_UP_FAIL;
 }
 
-bool
-look_waits(const struct look *k)
-{
-	if (!k->s->pipeline.count)
-		k->r->wait_all = false;
-	return k->r->wait_all;
-}
-
 void
 look_book(struct look *k, bool ok)
 {
@@ -300,7 +292,7 @@ prepare_by_sql(struct look *k, struct stmt *st)
 	writer_end(&w);
 	gather_close(k->out);
 	look_book(k, pipeline_tracked_sent(&k->s->pipeline, 'Q', true));
-	stmt_sent_query(look_on_server(k));
+	stmt_sent_query(look_on_server(k), false);
 	stmt_query_prepares(look_on_server(k), NULL, SPAN(NULL, 0), st);
 	k->s->unnamed_id = 0;
 }
@@ -615,7 +607,7 @@ relay_statement(struct relay *r, const struct frame_info *f, const uint8_t *p,
 	struct look k = look_at(r, f, p, n, from);
 	enum relay_up up = RELAY_UP_PASS;
 
-	if (UNLIKELY(r->wait_all) && look_waits(&k))
+	if (UNLIKELY(stmt_server_waits(k.s->stmts)))
 		return RELAY_UP_WAIT;
 	switch (f->type) {
 	case 'B':

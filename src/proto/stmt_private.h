@@ -18,6 +18,7 @@ struct stmt_op {
 	struct stmt *to; /* what the name will mean; NULL: nothing */
 	struct stmt_slot *slot; /* of the server; NULL: nothing is sent */
 	bool present; /* whether the server will have it */
+	bool last; /* a Query behind which all has to wait */
 	uint32_t batch;
 	struct err *err; /* refused */
 	/* A Query: what its statements do, without those that are done. */

@@ -30,6 +30,7 @@ struct stmt_server {
 	bool unsure;
 	uint32_t batch;
 	struct op_list ops; /* the oldest first */
+	uint32_t waits; /* of them, Queries behind which all waits */
 	struct stmt_op *query; /* the Query that steps are added to */
 };
 
@@ -285,9 +286,17 @@ stmt_sent_refused(struct stmt_server *s, const struct err *e)
 }
 
 void
-stmt_sent_query(struct stmt_server *s)
+stmt_sent_query(struct stmt_server *s, bool last)
 {
 	s->query = begin(s);
+	s->query->last = last;
+	s->waits += last;
+}
+
+bool
+stmt_server_waits(const struct stmt_server *s)
+{
+	return s != NULL && s->waits > 0;
 }
 
 void
@@ -341,6 +350,7 @@ end_in(struct stmt_server *s, struct op_list *list, bool done)
 	while (!STAILQ_EMPTY(&op->steps))
 		end_in(s, &op->steps, false);
 	STAILQ_REMOVE_HEAD(list, next);
+	s->waits -= op->last;
 	forget_name(op, done);
 	slot = op->slot;
 	if (slot != NULL) {

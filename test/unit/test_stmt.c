@@ -206,7 +206,8 @@ START_TEST(a_query_is_done_step_by_step)
 	pipeline_got(&p, 'Z', 'I');
 	pipeline_tracked_sent(&p, 'Q', false);
 	ck_assert(pipeline_is_at_tracked_query(&p));
-	stmt_sent_query(s);
+	stmt_sent_query(s, true);
+	ck_assert(stmt_server_waits(s));
 	stmt_query_prepares(s, c, SPAN_LIT("a"), a);
 	stmt_query_prepares(s, c, SPAN_LIT("b"), b);
 	stmt_query_deallocates(s, c, SPAN_LIT("a"), a);
@@ -222,6 +223,7 @@ START_TEST(a_query_is_done_step_by_step)
 	pipeline_got(&p, 'Z', 'I');
 	ck_assert(p.news && p.lost == 1);
 	stmt_server_settle(s, &p);
+	ck_assert(!stmt_server_waits(s));
 	ck_assert_ptr_eq(named(c, "a"), a);
 	ck_assert_ptr_eq(named(c, "b"), b);
 	ck_assert(has(s, a) && has(s, b) && !has(s, sql));
