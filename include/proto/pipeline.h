@@ -117,7 +117,7 @@ bool pipeline_sent(struct pipeline *p, uint8_t type);
 /* A message of our own; its whole answer will be swallowed. */
 bool pipeline_own_sent(struct pipeline *p, uint8_t type);
 
-/* A Parse, Close or Query that is tracked; own: its answer is swallowed. */
+/* A Parse, Close, Execute or Query that is tracked; own: its answer is swallowed. */
 bool pipeline_tracked_sent(struct pipeline *p, uint8_t type, bool own);
 /* A Parse of the unnamed statement. */
 bool pipeline_unnamed_sent(struct pipeline *p, bool own);

@@ -127,7 +127,20 @@ void stmt_client_clear(struct stmt_client *c);
  * The client's last unnamed statement: a copy of its Parse behind the name, and
  * an id by which servers remember whose unnamed statement they have.
  */
+enum stmt_does {
+	STMT_PLAIN,
+	/* It is SQL's, with a name: of st, which is here by its server's name.
+	 * What it does to the name is done at Execute. */
+	STMT_PREPARES,
+	STMT_EXECUTES,
+	STMT_DEALLOCATES,
+};
+
 struct stmt_unnamed {
+	enum stmt_does does;
+	struct stmt *st; /* NULL when PLAIN, or when there is none */
+	uint8_t *name;
+	uint32_t name_n;
 	uint64_t id; /* 0 = none */
 	bool kept; /* the copy is there; else only a server has it */
 	uint32_t n;
@@ -137,6 +150,9 @@ struct stmt_unnamed {
 struct stmt_unnamed *stmt_client_unnamed(struct stmt_client *c);
 /* Takes a copy; without memory it is not kept. */
 void stmt_unnamed_set(struct stmt_unnamed *u, uint64_t id, struct span tail);
+/* Behind stmt_unnamed_set(): what it does. Takes a reference to st. */
+void stmt_unnamed_does(struct stmt_unnamed *u, enum stmt_does does,
+    struct span name, struct stmt *st);
 /* One whose Parse is too long to be held. */
 void stmt_unnamed_set_passing(struct stmt_unnamed *u, uint64_t id);
 void stmt_unnamed_clear(struct stmt_unnamed *u);
@@ -178,6 +194,9 @@ void stmt_sent_parse(struct stmt_server *s, struct stmt_client *c,
 /* The client's Close of a name, faked. */
 void stmt_sent_close(struct stmt_server *s, struct stmt_client *c,
     struct span name);
+/* An Execute of SQL's DEALLOCATE; of its PREPARE it is stmt_sent_parse(). */
+void stmt_sent_deallocate(struct stmt_server *s, struct stmt_client *c,
+    struct span name, struct stmt *st);
 /* Our own Close of a statement on the server. */
 void stmt_sent_own_close(struct stmt_server *s, struct stmt *st);
 /* Something was refused: err is what its sender will be told. */

@@ -48,6 +48,13 @@ bool look_is_steady(const struct look *k);
 /* The statement of a name, as it has to be on this server. */
 enum stmt_state look_find(struct look *k, struct span name,
     struct stmt **found);
+/* The unnamed statement, if its text has a name of SQL's PREPARE; else
+ * RELAY_UP_PASS, and nothing has been done. */
+enum relay_up look_parse_sql(struct look *k, struct span text);
+/* A Parse under a name: whether it has one. */
+bool look_is_sql(struct look *k, struct span text);
+/* Id of an unnamed statement that the server has now. */
+uint64_t look_new_unnamed(struct look *k);
 /* Closes in front what is too many on the server with st. */
 void look_room(struct look *k, struct stmt *st);
 /* Prepares it in front, if the server lacks it. */

@@ -51,6 +51,7 @@ struct relay {
 	bool stalled; /* the client's bytes wait: RELAY_UP_WAIT */
 	uint32_t batch; /* Syncs sent */
 	uint32_t unnamed_batch; /* ... when the last unnamed Parse was */
+	bool sql_portal; /* the unnamed portal prepares or deallocates */
 	bool may_set; /* something under way may change settings */
 	uint32_t down_skip;
 	bool down_forward; /* ... and whether its bytes go to the client */
@@ -153,7 +154,7 @@ enum relay_up {
 	RELAY_UP_WAIT, /* what it means is not certain yet: it waits */
 	RELAY_UP_FAIL, /* the client is to be told e, FATAL */
 };
-/* A Parse, Bind, Describe or Close, of which n bytes at p are there. What is
+/* A Parse, Bind, Describe, Close or, if sql_portal, Execute, of which n bytes at p are there. What is
  * sent before it stands in the worker's `out`, and behind that from *from. */
 enum relay_up relay_statement(struct relay *r, const struct frame_info *f,
     const uint8_t *p, size_t n, const uint8_t **from, struct err *e);

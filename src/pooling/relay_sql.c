@@ -351,6 +351,108 @@ read_text(struct look *k, struct span text)
 	return info;
 }
 
+/* ---- in the extended protocol ---- */
+
+bool
+look_is_sql(struct look *k, struct span text)
+{
+	const struct sql_info *info = read_text(k, text);
+
+	return info && !info->unsure && (info->kinds & KINDS);
+}
+
+/* The Parse with the name as it is on the server, and the client's copy. */
+static void
+send_parse(struct names *x)
+{
+	static const enum stmt_does does[SQL_KIND_COUNT] = {
+		[SQL_PREPARE] = STMT_PREPARES,
+		[SQL_EXECUTE] = STMT_EXECUTES,
+		[SQL_DEALLOCATE] = STMT_DEALLOCATES,
+	};
+	struct look *k = x->k;
+	const struct place *p = &x->place[0];
+	struct stmt_unnamed *u = stmt_client_unnamed(look_of_client(k));
+	const uint8_t *text = x->info->text.p, *end = k->body + k->n;
+	const uint8_t *behind = text + p->at.at + p->at.n;
+	char out[STMT_NAME + 2];
+	const char *name = written(x, p, out);
+	struct buf tail = { 0 }, *b;
+
+	buf_append(&tail, text, p->at.at);
+	if (name)
+		buf_append(&tail, name, strlen(name));
+	else
+		buf_append(&tail, text + p->at.at, p->at.n);
+	buf_append(&tail, behind, (size_t)(end - behind));
+	b = look_insert(k);
+	look_put_head(b, 'P', WIRE_HEAD + 1 + buf_len(&tail), 0, 0);
+	buf_append(b, "", 1);
+	buf_append(b, buf_head(&tail), buf_len(&tail));
+	gather_close(k->out);
+	*k->from = end;
+	stmt_unnamed_set(u, look_new_unnamed(k), buf_span(&tail));
+	stmt_unnamed_does(u, does[p->kind], name_of(x, p), p->st);
+	buf_free(&tail);
+	look_book(k, pipeline_unnamed_sent(&k->s->pipeline, false));
+}
+
+/* What the server lacks, in front. */
+static enum found
+need_for_parse(struct names *x)
+{
+	struct look *k = x->k;
+	const struct place *p = &x->place[0];
+
+	if (p->kind == SQL_PREPARE) {
+		look_room(k, p->st);
+		return FOUND;
+	}
+	if (!p->st)
+		return FOUND;
+	if (p->st->sql && pipeline_wants_sync(&k->s->pipeline) &&
+	    stmt_server_has(look_on_server(k), p->st, k->r->batch) !=
+	    STMT_YES)
+		return refuse(x, "26000", "prepared statement ",
+		    name_of(x, p), " does not exist");
+	look_need_on_server(k, p->st);
+	return FOUND;
+}
+
+enum relay_up
+look_parse_sql(struct look *k, struct span text)
+{
+	const struct sql_info *info = read_text(k, text);
+	enum relay_up up = RELAY_UP_BOOKED;
+	struct names *x;
+	enum found found;
+	struct err e;
+
+	/* More than one statement the server refuses itself. */
+	if (!info || info->unsure || !(info->kinds & KINDS) ||
+	    info->nstmts != 1)
+		return RELAY_UP_PASS;
+	x = xcalloc(1, sizeof(*x));
+	x->k = k;
+	x->info = info;
+	x->e = &e;
+	found = find_all(x);
+	if (found == FOUND)
+		found = need_for_parse(x);
+	if (found == FOUND)
+		send_parse(x);
+	else if (found == FOUND_REFUSED)
+		look_refuse(k, 'P', &e);
+	else
+		up = RELAY_UP_WAIT;
+	k->r->may_set = true;
+	if (x->place[0].own)
+		stmt_unref(x->place[0].st);
+	buf_free(&x->names);
+	free(x);
+	return up;
+}
+
 enum relay_up
 relay_statement_query(struct relay *r, const struct frame_info *f,
     const uint8_t *p, size_t n, const uint8_t **from, struct err *e)

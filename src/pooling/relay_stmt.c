@@ -359,20 +359,36 @@ look_find(struct look *k, struct span name, struct stmt **found)
 
 /* ---- Parse ---- */
 
+uint64_t
+look_new_unnamed(struct look *k)
+{
+	k->s->unnamed_id = ++k->r->home->unnamed_id;
+	k->r->unnamed_batch = k->r->batch;
+	return k->s->unnamed_id;
+}
+
 /* The unnamed statement. */
 static enum relay_up
 up_parse_unnamed(struct look *k)
 {
 	struct stmt_unnamed *u = stmt_client_unnamed(look_of_client(k));
-	uint64_t id = ++k->r->home->unnamed_id;
+	struct span tail = SPAN(k->body + 1, k->n - 1);
+	bool sets = stmt_text_sets(tail);
+	enum relay_up up;
+	uint64_t id;
 
+	if (UNLIKELY(sets) && k->whole) {
+		up = look_parse_sql(k, SPAN(tail.p,
+		    strnlen((const char *)tail.p, tail.n)));
+		if (up != RELAY_UP_PASS)
+			return up;
+	}
+	id = look_new_unnamed(k);
 	if (LIKELY(k->whole))
-		stmt_unnamed_set(u, id, SPAN(k->body + 1, k->n - 1));
+		stmt_unnamed_set(u, id, tail);
 	else
 		stmt_unnamed_set_passing(u, id);
-	note_text(k, stmt_text_sets(SPAN(k->body + 1, k->n - 1)));
-	k->s->unnamed_id = id;
-	k->r->unnamed_batch = k->r->batch;
+	note_text(k, sets);
 	look_book(k, pipeline_unnamed_sent(&k->s->pipeline, false));
 	return RELAY_UP_BOOKED;
 }
@@ -405,6 +421,18 @@ skip_parse(struct look *k, struct span name, struct stmt *st)
 }
 
 static enum relay_up
+refuse_sql(struct look *k)
+{
+	struct err e;
+
+	err_set(&e, "0A000", "PREPARE, EXECUTE and DEALLOCATE cannot be "
+	    "prepared themselves in transaction pooling mode");
+	err_hint(&e, "send them as a query, or in the unnamed statement");
+	look_refuse(k, 'P', &e);
+	return RELAY_UP_BOOKED;
+}
+
+static enum relay_up
 refuse_duplicate(struct look *k, struct span name)
 {
 	struct err e;
@@ -432,6 +460,9 @@ up_parse(struct look *k)
 		return RELAY_UP_PASS;
 	name = SPAN(k->body, end - k->body);
 	tail = SPAN(end + 1, k->n - name.n - 1);
+	if (UNLIKELY(stmt_text_sets(tail)) && look_is_sql(k, SPAN(tail.p,
+		strnlen((const char *)tail.p, tail.n))))
+		return refuse_sql(k);
 	state = stmt_client_get(*k->r->a.stmts, name, k->r->batch, &st);
 	if (state == STMT_WAIT)
 		return RELAY_UP_WAIT;
@@ -470,6 +501,21 @@ need_unnamed(struct look *k)
 	if (UNLIKELY(k->r->unnamed_batch != k->r->batch) &&
 	    pipeline_has_unnamed(&k->s->pipeline))
 		return RELAY_UP_WAIT;
+	if (UNLIKELY(u && u->does >= STMT_EXECUTES && u->st)) {
+		switch (stmt_server_has(look_on_server(k), u->st,
+		    k->r->batch)) {
+		case STMT_YES:
+			break;
+		case STMT_WAIT:
+			return RELAY_UP_WAIT;
+		case STMT_NO:
+			if (u->st->sql && pipeline_wants_sync(
+				&k->s->pipeline))
+				return refuse_unknown(k, SPAN(u->name,
+				    u->name_n));
+			look_need_on_server(k, u->st);
+		}
+	}
 	if (LIKELY(u && u->id && u->id == k->s->unnamed_id))
 		return RELAY_UP_PASS;
 	if (!u || !u->id || !u->kept) {
@@ -532,6 +578,43 @@ rename_in(struct look *k, size_t before, struct span name)
 	return RELAY_UP_BOOKED;
 }
 
+/* What SQL's PREPARE and DEALLOCATE do, they do at Execute. */
+static enum relay_up
+up_bind_unnamed(struct look *k)
+{
+	enum relay_up up = need_unnamed(k);
+	const struct stmt_unnamed *u;
+
+	if (up != RELAY_UP_PASS)
+		return up;
+	u = stmt_client_unnamed(*k->r->a.stmts);
+	if (LIKELY(u->does == STMT_PLAIN || u->does == STMT_EXECUTES ||
+		!u->st))
+		return up;
+	if (k->body[0])
+		return refuse_sql(k);
+	k->r->sql_portal = true;
+	return up;
+}
+
+static enum relay_up
+up_execute(struct look *k)
+{
+	struct stmt_client *c = look_of_client(k);
+	struct stmt_unnamed *u = stmt_client_unnamed(c);
+	struct span name = SPAN(u->name, u->name_n);
+
+	if (k->n == 0 || k->body[0] || !u->st)
+		return RELAY_UP_PASS;
+	k->r->sql_portal = false;
+	look_book(k, pipeline_tracked_sent(&k->s->pipeline, 'E', false));
+	if (u->does == STMT_PREPARES)
+		stmt_sent_parse(look_on_server(k), c, name, u->st, true);
+	else
+		stmt_sent_deallocate(look_on_server(k), c, name, u->st);
+	return RELAY_UP_BOOKED;
+}
+
 static enum relay_up
 up_bind(struct look *k)
 {
@@ -543,8 +626,9 @@ up_bind(struct look *k)
 	end = name ? memchr(name, 0, left) : NULL;
 	if (UNLIKELY(!end))
 		return k->whole ? RELAY_UP_PASS : refuse_long(k);
+	k->r->sql_portal = false;
 	if (end == name)
-		return need_unnamed(k);
+		return up_bind_unnamed(k);
 	return rename_in(k, (size_t)(name - k->body), SPAN(name, end - name));
 }
 
@@ -619,6 +703,9 @@ relay_statement(struct relay *r, const struct frame_info *f, const uint8_t *p,
 	case 'D':
 	case 'C':
 		up = up_target(&k);
+		break;
+	case 'E':
+		up = up_execute(&k);
 		break;
 	}
 	return look_end(&k, up, e);

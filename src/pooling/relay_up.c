@@ -74,7 +74,8 @@ up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
 		return relay_refuse(r, f, p, n, from, e);
 	r->looked = false;
 	if (r->tracked && (f->type == 'B' || f->type == 'P' ||
-		f->type == 'D' || f->type == 'C')) {
+		f->type == 'D' || f->type == 'C' ||
+		(f->type == 'E' && UNLIKELY(r->sql_portal)))) {
 		up = relay_statement(r, f, p, n, from, e);
 		if (up != RELAY_UP_PASS)
 			return up;

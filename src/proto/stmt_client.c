@@ -41,6 +41,7 @@ stmt_client_free(struct stmt_client *c)
 	if (c->names != NULL)
 		map_each(c->names, free_name, NULL);
 	map_free(c->names);
+	stmt_unnamed_clear(&c->unnamed);
 	free(c->unnamed.tail);
 	free(c);
 }
@@ -193,11 +194,37 @@ stmt_client_unnamed(struct stmt_client *c)
 	return &c->unnamed;
 }
 
+static void
+forget_does(struct stmt_unnamed *u)
+{
+	if (LIKELY(u->does == STMT_PLAIN))
+		return;
+	stmt_unref(u->st);
+	free(u->name);
+	u->does = STMT_PLAIN;
+	u->st = NULL;
+	u->name = NULL;
+	u->name_n = 0;
+}
+
+void
+stmt_unnamed_does(struct stmt_unnamed *u, enum stmt_does does,
+    struct span name, struct stmt *st)
+{
+	forget_does(u);
+	u->does = does;
+	u->st = st != NULL ? stmt_ref(st) : NULL;
+	u->name = xmalloc(name.n + 1);
+	u->name_n = (uint32_t)name.n;
+	memcpy(u->name, name.p, name.n);
+}
+
 void
 stmt_unnamed_set(struct stmt_unnamed *u, uint64_t id, struct span tail)
 {
 	uint32_t cap = u->cap;
 
+	forget_does(u);
 	u->id = id;
 	u->kept = true;
 	if (UNLIKELY(u->tail == NULL || tail.n > cap ||
@@ -226,6 +253,7 @@ stmt_unnamed_set_passing(struct stmt_unnamed *u, uint64_t id)
 void
 stmt_unnamed_clear(struct stmt_unnamed *u)
 {
+	forget_does(u);
 	u->id = 0;
 	u->kept = false;
 	u->n = 0;

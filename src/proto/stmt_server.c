@@ -271,6 +271,16 @@ stmt_sent_close(struct stmt_server *s, struct stmt_client *c,
 }
 
 void
+stmt_sent_deallocate(struct stmt_server *s, struct stmt_client *c,
+    struct span name, struct stmt *st)
+{
+	struct stmt_op *op = begin(s);
+
+	on_name(op, c, name, NULL);
+	on_slot(s, op, st, false);
+}
+
+void
 stmt_sent_own_close(struct stmt_server *s, struct stmt *st)
 {
 	on_slot(s, begin(s), st, false);

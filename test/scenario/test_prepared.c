@@ -233,6 +233,28 @@ START_TEST(discard_all_takes_them_all)
 }
 END_TEST
 
+/* In a batch that has no Sync the server may skip the Query: nothing waits. */
+START_TEST(a_query_within_a_batch_holds_nobody_up)
+{
+	struct peer *s, *a;
+
+	given("");
+	a = client_in("alice", &s);
+	say(a, "P/a=select 1|S");
+	hear(s, "P/PGBOUNCER_1=select 1|S");
+	say(s, "1|Z=I");
+	hear(a, "1|Z=I");
+	say(a, "B/nope|Q=discard all|B/a|E|S");
+	hear(s, "P/PGBOUNCER_0=*|Q=discard all|B/PGBOUNCER_1|E|S");
+	say(s, "E=ERROR 42601 no|Z=I");
+	hear(a, "E=ERROR 26000 *|Z=I");
+	say(a, "B/a|E|S");
+	hear(s, "B/PGBOUNCER_1|E|S");
+	say(s, "2|C=X|Z=I");
+	hear(a, "2|C=X|Z=I");
+}
+END_TEST
+
 SCENARIOS("prepared",
     another_server_gets_it_in_front,
     what_is_made_up_comes_in_its_turn,
@@ -242,4 +264,5 @@ SCENARIOS("prepared",
     the_unnamed_one_comes_again_where_it_is_not,
     a_client_that_goes_leaves_the_server_in_order,
     names_in_sql,
-    discard_all_takes_them_all)
+    discard_all_takes_them_all,
+    a_query_within_a_batch_holds_nobody_up)
