@@ -149,6 +149,8 @@ run_lists(struct order *q)
 	put_count(r, "dns_zones", 0);
 	put_count(r, "dns_queries", (int64_t)dns_count_pending(hub->dns));
 	put_count(r, "dns_pending", 0);
+	/* Ours: connections that were closed without a byte. */
+	put_count(r, "probes", (int64_t)atomic_load(&hub->probes));
 	order_finish(q);
 }
 

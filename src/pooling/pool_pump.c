@@ -178,6 +178,7 @@ wants_servers(const struct pool *p)
 void
 pool_pump(struct pool *p)
 {
+	static struct log_limit limit;
 	struct ledger_demand d;
 	struct server *s;
 	struct server_target *t;
@@ -217,7 +218,8 @@ pool_pump(struct pool *p)
 			reserve = p->set->size > 0 && p->total > p->set->size;
 			pool_unlock(p);
 			if (reserve)
-				log_warn("taking connection from reserve_pool "
+				log_limited(&limit, USEC_PER_SEC, LVL_WARNING,
+				    "taking connection from reserve_pool "
 				    "(database \"%s\", user \"%s\")",
 				    p->db->name, p->user_name);
 			make_server(p, t, to, generation);

@@ -219,6 +219,7 @@ bad:
 static void
 server_ended(struct relay *r)
 {
+	static struct log_limit limit;
 	struct server *s = relay_server_of(r);
 	char label[SERVER_LABEL];
 	struct err e;
@@ -238,7 +239,8 @@ server_ended(struct relay *r)
 	    r->xact_us ? "while a transaction was open" :
 	    "while the session was idle");
 	err_hint(&e, "the server's log tells why");
-	log_warn("%s server conn crashed? (pid=%u, age=%llds, errno=%d)",
+	log_limited(&limit, 50 * USEC_PER_MSEC, LVL_WARNING,
+	    "%s server conn crashed? (pid=%u, age=%llds, errno=%d)",
 	    label, s->pid, (long long)((loop_now(r->a.loop) - s->born_us) /
 	    USEC_PER_SEC), s->stream.err);
 	relay_server_failed(r, &e, "server conn crashed?");

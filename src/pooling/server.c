@@ -368,6 +368,7 @@ server_drain(struct server *s, usec_t cancel_at_us, usec_t deadline_us)
 static void
 on_timer(struct timer *t)
 {
+	static struct log_limit limit;
 	struct server *s = CONTAINER_OF(t, struct server, timer);
 	usec_t now = loop_now(s->loop);
 
@@ -392,7 +393,8 @@ on_timer(struct timer *t)
 		}
 		break;
 	case SV_CLOSING:
-		log_warn("server connection %llu (pid %u) of database \"%s\" "
+		log_limited(&limit, USEC_PER_SEC, LVL_WARNING,
+		    "server connection %llu (pid %u) of database \"%s\" "
 		    "did not end in %llds; it is counted no more, but the "
 		    "backend may still be there",
 		    (unsigned long long)s->id, s->pid, s->target->database,

@@ -69,6 +69,7 @@ static void
 fail_as(struct server *s, const struct err *e, bool refused,
     const char *reason, const char *severity)
 {
+	static struct log_limit limit;
 	char label[SERVER_LABEL];
 
 	if (s->login) {
@@ -77,8 +78,9 @@ fail_as(struct server *s, const struct err *e, bool refused,
 		s->login->failed = true;
 	}
 	server_label(s, label);
-	log_warn("%s %s%s%s%s%s%s", label,
-	    severity ? "server login failed: " : "", severity ? severity : "",
+	/* Many pools may fail for one reason. */
+	log_limited(&limit, 50 * USEC_PER_MSEC, LVL_WARNING,
+	    "%s %s%s%s%s%s%s", label, severity ? "server login failed: " : "", severity ? severity : "",
 	    severity ? " " : "", e->msg, e->detail[0] ? "; " : "", e->detail);
 	s->owner->failed(s, e, refused);
 	server_retire(s, reason);
@@ -542,6 +544,7 @@ is_refusal(const char *sqlstate)
 static bool
 login_error(struct server *s, struct span body)
 {
+	static struct log_limit query_limit;
 	struct notice_fields f;
 	struct err e;
 	char at[TARGET_HOST + 32];
@@ -549,7 +552,8 @@ login_error(struct server *s, struct span body)
 
 	if (s->login->connect_query) {
 		if (msg_notice(body, &f))
-			log_warn("connect_query of database \"%s\" failed: %s",
+			log_limited(&query_limit, USEC_PER_SEC, LVL_WARNING,
+			    "connect_query of database \"%s\" failed: %s",
 			    s->target->database, f.message ? f.message : "");
 		return true;
 	}
