@@ -22,6 +22,7 @@ struct handover;
 struct parcel;
 struct server_list;
 struct walk_list;
+struct tally;
 struct welcome_shelf;
 struct guard;
 struct keycache;
@@ -48,6 +49,8 @@ struct hub {
 	struct server_list *servers;
 	/* Walks over lists of that worker; the same. */
 	struct walk_list *walks;
+	/* Its errors; the same. NULL: not counted (tests). */
+	struct tally **tallies;
 	uint8_t mock_seed[32];
 	struct config *cfg; /* the main thread's reference */
 

@@ -36,6 +36,7 @@
 #include "base/err.h"
 #include "io/loop.h"
 #include "policy/config.h"
+#include "pooling/latency.h"
 #include "pooling/quota.h"
 #include "pooling/server.h"
 #include "pooling/stats.h"
@@ -137,6 +138,7 @@ struct pool_side {
 	int n_waiters;
 	int incoming; /* servers on their way to this worker */
 	int moving; /* ... of these, the ones that are logged in already */
+	_Atomic(struct latency *) latency; /* NULL until it is used */
 };
 
 struct pool_down {
@@ -247,6 +249,10 @@ void pool_release(struct server *s);
 void pool_drain(struct server *s, bool now, bool may_commit);
 /* In doubt: close it. */
 void pool_discard(struct server *s, const char *reason);
+/* Where this worker counts; good while a server of the pool is linked. */
+struct latency *pool_latency(struct pool *p, int worker);
+/* A client's login took so long. Not counted in a pool that is not in use. */
+void pool_note_login(struct pool *p, int worker, usec_t us);
 /* Adds what a relay has counted so far. */
 void pool_count(struct pool *p, struct counters *c);
 /* Where its clients' prepared statements are shared. */
@@ -266,6 +272,8 @@ void pool_fail_waiters(struct pool *p, const struct err *e);
 void pool_read(struct pool *p, usec_t now, struct pool_counts *out,
     struct counters *stats);
 void pool_binding(struct pool *p, struct pool_bind *out);
+/* Adds to out. */
+void pool_read_latency(struct pool *p, struct hist_sum out[N_LATENCIES]);
 /* What went wrong with the last attempt to connect, if it failed. */
 bool pool_last_error(struct pool *p, struct err *e);
 bool pool_is_dead(struct pool *p);

@@ -78,6 +78,8 @@ struct slow_query {
 struct relay_owner {
 	/* A slow query is over; may come inside anything but relay_start(). */
 	void (*slow)(void *arg, const struct slow_query *q);
+	/* The server has sent an error. */
+	void (*error)(void *arg, const char *sqlstate);
 	/* Not inside relay_start(). reason goes to the log. */
 	void (*over)(void *arg, enum relay_end end, const struct err *e,
 	    const char *reason);
@@ -89,6 +91,7 @@ struct relay_args {
 	struct keep *held; /* the client's: bytes not yet forwarded */
 	struct server *server; /* SV_ACTIVE, and this client's */
 	struct pool *pool;
+	struct latency *latency; /* the worker's; NULL: not counted */
 	struct param_set **params; /* the client's; may be replaced */
 	struct settings **settings; /* the same */
 	struct stmt_client **stmts; /* the client's; made here */

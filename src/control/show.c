@@ -32,6 +32,8 @@ static const struct show *const tables[] = {
 	&show_holders,
 	&show_limits,
 	&show_workers,
+	&show_errors,
+	&show_latency,
 };
 
 const struct show *

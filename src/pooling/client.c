@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "client_private.h"
 #include "pooling/guard.h"
+#include "pooling/tally.h"
 #include "pooling/walk.h"
 #include "proto/msg.h"
 #include "proto/reply.h"
@@ -223,6 +224,13 @@ client_close(struct client *c, const char *reason)
 }
 
 void
+client_tally(struct client *c, const struct err *e)
+{
+	tally_add(c->home->hub->tallies[c->home->worker], TALLY_CLIENT,
+	    e->sqlstate, e->msg);
+}
+
+void
 client_fatal(struct client *c, const struct err *e)
 {
 	struct buf b = { 0 };
@@ -232,6 +240,7 @@ client_fatal(struct client *c, const struct err *e)
 		return;
 	if (c->home->cfg->pgbouncer_sqlstates)
 		copy_str(told.sqlstate, sizeof(told.sqlstate), "08P01");
+	client_tally(c, e);
 	client_log_error(c, e);
 	if (!c->relay || !relay_is_mid_message(c->relay)) {
 		reply_error(&b, "FATAL", &told);

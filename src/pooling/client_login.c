@@ -74,6 +74,8 @@ send_welcome(struct client *c, struct welcome *w)
 	client_send(c, &b);
 	welcome_unref(w);
 	pool_count(c->pool, &(struct counters){ .logins = 1 });
+	pool_note_login(c->pool, c->home->worker,
+	    loop_now(c->home->loop) - c->connect_us);
 	client_enter_idle(c);
 	/* A client may have sent its first query with its password. */
 	stream_resume(&c->stream);

@@ -24,6 +24,8 @@ void client_close(struct client *c, const char *reason);
 void client_let_go(struct client *c);
 /* ... and that too. */
 void client_finish_close(struct client *c);
+/* An error that it is told of is counted. */
+void client_tally(struct client *c, const struct err *e);
 /* Tell it why, FATAL, and close. */
 void client_fatal(struct client *c, const struct err *e);
 void client_fail(struct client *c, const char *sqlstate, const char *text);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "client_private.h"
+#include "pooling/tally.h"
 #include "proto/msg.h"
 #include "proto/reply.h"
 #include "proto/wire.h"
@@ -13,8 +14,18 @@ static void relay_over(void *arg, enum relay_end end, const struct err *e,
 
 static void relay_slow(void *arg, const struct slow_query *q);
 
+static void
+relay_error(void *arg, const char *sqlstate)
+{
+	struct client *c = arg;
+
+	tally_add(c->home->hub->tallies[c->home->worker], TALLY_SERVER,
+	    sqlstate, "");
+}
+
 static const struct relay_owner relay_owner = {
 	.slow = relay_slow,
+	.error = relay_error,
 	.over = relay_over,
 };
 
@@ -47,6 +58,11 @@ link_server(struct client *c, struct server *s, const struct span *first)
 	/* Until it is welcomed the clock of the login runs on. */
 	if (!a.greeting)
 		timer_clear(&c->timer);
+	if (!a.greeting) {
+		a.latency = pool_latency(c->pool, c->home->worker);
+		hist_add(&a.latency->h[LATENCY_WAIT], first ? 0 :
+		    (uint64_t)(loop_now(a.loop) - c->waiter.since_us));
+	}
 	client_enter(c, CL_ACTIVE);
 	c->notified = false;
 	c->relay = relay_start(c->home->relays, &a, first);
@@ -150,6 +166,7 @@ refuse_request(struct client *c)
 	size_t n = keep_len(&c->held);
 
 	err_set(&e, "57014", "canceling statement due to user request");
+	client_tally(c, &e);
 	reply_error(&b, "ERROR", &e);
 	if (simple) {
 		reply_ready(&b, 'I');

@@ -17,6 +17,8 @@ pooler_core_sources += \
 	src/pooling/pool_admin.c src/pooling/pool_move.c \
 	src/pooling/pool_open.c src/pooling/pool_pump.c \
 	src/pooling/pool_release.c src/pooling/pool_bind.c \
+	include/pooling/latency.h src/pooling/pool_latency.c \
+	include/pooling/tally.h src/pooling/tally.c \
 	include/pooling/registry.h src/pooling/registry.c \
 	include/pooling/lookup.h src/pooling/lookup.c \
 	include/pooling/lookup_reply.h src/pooling/lookup_reply.c \

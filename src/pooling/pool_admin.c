@@ -47,7 +47,7 @@ pool_unref(struct pool *p)
 	stmt_table_unref(p->stmts);
 	fault_unref(p->down.fault);
 	pthread_mutex_destroy(&p->mu);
-	free(p->side);
+	pool_free_sides(p);
 	free(p->user_name);
 	free(p);
 }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "pool_private.h"
 #include "pooling/database.h"
+#include "pooling/tally.h"
 
 /* Attempts in the background: from, factor, to. */
 #define BACKOFF_MIN_US (100 * USEC_PER_MSEC)
@@ -226,6 +227,8 @@ pool_failed(struct server *s, const struct err *e, bool refused)
 	struct waiter_list list = TAILQ_HEAD_INITIALIZER(list);
 	usec_t now = loop_now(s->loop);
 
+	tally_add(p->hub->tallies ? p->hub->tallies[s->worker] : NULL,
+	    TALLY_CONNECT, e->sqlstate, e->msg);
 	pool_lock(p);
 	set_inbound_locked(p, s, false);
 	note_failure_locked(p, e, refused, now, s->born_us);
@@ -242,6 +245,8 @@ pool_gone(struct server *s)
 {
 	struct pool *p = s->pool;
 
+	tally_add(p->hub->tallies ? p->hub->tallies[s->worker] : NULL,
+	    TALLY_CLOSE, NULL, s->close_reason);
 	pool_lock(p);
 	counters_move(&p->stats, &s->counters);
 	p->count[SV_CLOSED]--;
@@ -250,8 +255,7 @@ pool_gone(struct server *s)
 		p->n_stale--;
 	if (!p->total && !p->n_waiting && !atomic_load(&p->n_clients)) {
 		/* Most of 100,000 pools have nothing to do just now. */
-		free(p->side);
-		p->side = NULL;
+		pool_free_sides(p);
 	}
 	pool_unlock(p);
 	if (s->evicted_for)

@@ -69,6 +69,9 @@ struct server *take_for_closing_locked(struct pool *p, struct server *s,
     const char *reason);
 void post_server(struct pool *p, struct server *s);
 
+/* pool_latency.c */
+void pool_free_sides(struct pool *p);
+
 /* pool_open.c */
 void pool_ready(struct server *s);
 void pool_failed(struct server *s, const struct err *e, bool refused);

@@ -93,13 +93,11 @@ unlink_streams(struct relay *r)
 	s->skip = r->down_skip;
 	s->request_us = 0;
 	if (r->xact_us)
-		s->counters.xact_us +=
-		    (uint64_t)(loop_now(r->a.loop) - r->xact_us);
+		relay_note_xact(r, loop_now(r->a.loop));
 	if (UNLIKELY(r->query_us && r->a.slow_us))
 		relay_slow_end(r, loop_now(r->a.loop));
 	if (r->query_us)
-		s->counters.query_us +=
-		    (uint64_t)(loop_now(r->a.loop) - r->query_us);
+		relay_note_query(r, loop_now(r->a.loop));
 	r->xact_us = r->query_us = 0;
 }
 

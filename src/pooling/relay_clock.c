@@ -159,16 +159,15 @@ void
 relay_end_query(struct relay *r)
 {
 	struct server *s = relay_server_of(r);
-	struct counters *c = &s->counters;
 	usec_t now = loop_now(r->a.loop);
 
-	c->query_us += (uint64_t)(now - r->query_us);
+	relay_note_query(r, now);
 	if (UNLIKELY(r->a.slow_us))
 		relay_slow_end(r, now);
 	r->query_us = 0;
 	s->request_us = 0;
 	if (s->pipeline.status == 'I') {
-		c->xact_us += (uint64_t)(now - r->xact_us);
+		relay_note_xact(r, now);
 		r->xact_us = 0;
 		r->may_commit = false;
 	} else {

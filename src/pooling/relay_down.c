@@ -32,6 +32,8 @@ down_error(struct relay *r, struct span body)
 		relay_sync_refused(r, body);
 	if (!msg_notice(body, &f) || !f.severity)
 		return;
+	if (f.sqlstate && !r->syncing)
+		r->a.owner->error(r->a.arg, f.sqlstate);
 	if (UNLIKELY(r->a.slow_us && r->slow && f.sqlstate &&
 		!r->slow->sqlstate[0]))
 		copy_str(r->slow->sqlstate, sizeof(r->slow->sqlstate),

@@ -131,6 +131,27 @@ void relay_end_query(struct relay *r);
 /* The client keeps an idle server: its clock begins. */
 void relay_pinned(struct relay *r);
 
+/* They end now: counters and histograms are told. */
+static inline void
+relay_note_query(struct relay *r, usec_t now)
+{
+	uint64_t us = (uint64_t)(now - r->query_us);
+
+	r->a.server->counters.query_us += us;
+	if (LIKELY(r->a.latency))
+		hist_add(&r->a.latency->h[LATENCY_QUERY], us);
+}
+
+static inline void
+relay_note_xact(struct relay *r, usec_t now)
+{
+	uint64_t us = (uint64_t)(now - r->xact_us);
+
+	r->a.server->counters.xact_us += us;
+	if (LIKELY(r->a.latency))
+		hist_add(&r->a.latency->h[LATENCY_XACT], us);
+}
+
 /* ---- relay_up.c ---- */
 
 extern const struct stream_ops relay_client_ops;

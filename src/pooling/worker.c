@@ -9,6 +9,7 @@
 #include "pooling/guard.h"
 #include "pooling/keycache.h"
 #include "pooling/passwords.h"
+#include "pooling/tally.h"
 #include "worker_private.h"
 
 /* Credentials whose keys are kept: some 400 bytes each. */
@@ -42,10 +43,12 @@ workers_new(struct hub *h, int n)
 	h->loops = xcalloc((size_t)n, sizeof(*h->loops));
 	h->servers = xcalloc((size_t)n, sizeof(*h->servers));
 	h->walks = xcalloc((size_t)n, sizeof(*h->walks));
+	h->tallies = xcalloc((size_t)n, sizeof(struct tally *));
 	for (i = 0; i < n; i++) {
 		struct worker *w = xcalloc(1, sizeof(*w));
 
 		TAILQ_INIT(&h->servers[i]);
+		h->tallies[i] = tally_new();
 		w->hub = h;
 		w->home.hub = h;
 		w->home.worker = i;
@@ -106,6 +109,7 @@ workers_free(struct hub *h)
 		drain_free(w->drain);
 		relay_pool_free(w->home.relays);
 		config_unref(w->home.cfg);
+		tally_free(h->tallies[i]);
 		free(w);
 	}
 	welcome_shelf_free(h->welcomes);
@@ -120,6 +124,7 @@ workers_free(struct hub *h)
 	free(h->loops);
 	free(h->servers);
 	free(h->walks);
+	free(h->tallies);
 	h->workers = NULL;
 	h->n_workers = 0;
 }

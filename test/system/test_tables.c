@@ -194,6 +194,93 @@ START_TEST (show_limits_says_where_each_comes_from) {
 }
 END_TEST
 
+/* ---- SHOW ERRORS ---- */
+
+START_TEST (show_errors_counts_by_reason_and_not_by_case) {
+	PGconn *c;
+
+	pooler_start("worker_threads = 3\n[databases]\n"
+		     "app = host=127.0.0.1 port=@PGPORT@\n");
+	for (int i = 0; i < 6; i++) {
+		c = client_try("dbname=nosuch%d", i);
+		ck_assert_int_eq(PQstatus(c), CONNECTION_BAD);
+		PQfinish(c);
+		c = client_open(" ");
+		sql_fails(c, "SELECT 1/0", "22012", "division");
+		PQfinish(c);
+	}
+	WAIT_UNTIL(show("ERRORS", "kind=client&sqlstate=3D000", "count") == 6,
+	    5000);
+	ck_assert_int_eq(show_rows("ERRORS", "kind=client&sqlstate=3D000"), 1);
+	ck_assert_ptr_null(strstr(show_text("ERRORS",
+				      "kind=client&sqlstate=3D000", "reason"),
+	    "nosuch"));
+	ck_assert_int_eq(show("ERRORS", "kind=server&sqlstate=22012", "count"),
+	    6);
+	ck_assert_int_eq(show_rows("ERRORS", "kind=server"), 1);
+	console_ok("RECONNECT");
+	console_ok("WAIT_CLOSE");
+	ck_assert_int_ge(show("ERRORS", "kind=close&reason=close_needed",
+			     "count"),
+	    1);
+	pg_stop("immediate");
+	c = client_try(" ");
+	ck_assert_int_eq(PQstatus(c), CONNECTION_BAD);
+	ck_assert_int_ge(show("ERRORS", "kind=connect", "count"), 1);
+	PQfinish(c);
+}
+END_TEST
+
+/* ---- SHOW LATENCY ---- */
+
+static long
+latency(const char *what, const char *column)
+{
+	char key[80];
+
+	snprintf(key, sizeof(key), "database=app&what=%s", what);
+	return show("LATENCY", key, column);
+}
+
+START_TEST (show_latency_tells_how_long_things_take) {
+	PGconn *c, *d;
+
+	pooler_start("worker_threads = %d\ndefault_pool_size = 1\n",
+	    1 + 2 * _i);
+	ck_assert_int_eq(show_rows("LATENCY", NULL), 0);
+	c = client_open(" ");
+	for (int i = 0; i < 97; i++)
+		sql_ok(c, "SELECT 1");
+	sql_ok(c, "SELECT pg_sleep(0.3)");
+	sql_ok(c, "BEGIN");
+	d = client_open(" ");
+	sql_send(d, "SELECT 1");
+	WAIT_UNTIL(atof(show_text("WAITERS", NULL, "waited")) > 0.2, 5000);
+	sql_ok(c, "COMMIT");
+	sql_result_ok(d, 5000);
+	ck_assert_int_eq(latency("query", "count"), 101);
+	ck_assert_int_eq(latency("transaction", "count"), 100);
+	ck_assert_int_eq(latency("wait", "count"), 100);
+	ck_assert_int_eq(latency("login", "count"), 2);
+	ck_assert_int_ge(latency("query", "max"), 300000);
+	ck_assert_int_ge(latency("query", "max"), latency("query", "p99"));
+	ck_assert_int_ge(latency("query", "p99"), latency("query", "p95"));
+	ck_assert_int_ge(latency("query", "p95"), latency("query", "p50"));
+	ck_assert_int_gt(latency("query", "p50"), 0);
+	ck_assert_int_lt(latency("query", "p50"), 250000);
+	/* Two of a hundred: the sleep and the one that was waited for. */
+	ck_assert_int_ge(latency("transaction", "p99"), 150000);
+	ck_assert_int_eq(latency("wait", "p50"), 0);
+	ck_assert_int_ge(latency("wait", "max"), 200000);
+	/* It goes with the last use of the pool. */
+	PQfinish(c);
+	PQfinish(d);
+	WAIT_UNTIL(show("POOLS", "database=app", "cl_active") == 0, 5000);
+	console_ok("RECONNECT");
+	WAIT_UNTIL(show_rows("LATENCY", NULL) == 0, 5000);
+}
+END_TEST
+
 /* ---- the rest ---- */
 
 START_TEST (counts_of_how_servers_were_found_are_shown) {
@@ -223,6 +310,8 @@ main(void)
 	FX_ADD(s, show_waiters_knows_pause_and_a_server_that_is_down, 40);
 	FX_ADD(s, show_holders_tells_what_each_one_does, 30);
 	FX_ADD(s, show_limits_says_where_each_comes_from, 20);
+	FX_ADD(s, show_errors_counts_by_reason_and_not_by_case, 30);
+	FX_ADD_LOOP(s, show_latency_tells_how_long_things_take, 20, 2);
 	FX_ADD(s, counts_of_how_servers_were_found_are_shown, 20);
 	return fx_main(s);
 }
