@@ -1,7 +1,7 @@
 # Manual pages and documents.
 dist_man_MANS += doc/pooler.1
 # The example goes beside the documents and never over anybody's own file.
-dist_doc_DATA += README doc/architecture.md doc/security.md etc/pooler.ini
+dist_doc_DATA += README doc/architecture.md doc/parity.md doc/security.md etc/pooler.ini
 # A unit for systemd, to be copied and changed.
 dist_doc_DATA += etc/pooler.socket
 doc_DATA = etc/pooler.service

@@ -17,6 +17,7 @@ pooler_core_sources += \
 	include/control/period.h src/control/period.c \
 	include/control/pause.h src/control/pause.c \
 	include/control/suspend.h src/control/suspend.c \
+	include/control/diff.h src/control/diff.c \
 	include/control/reload.h src/control/reload.c \
 	include/control/shutdown.h src/control/shutdown.c \
 	include/control/signals.h src/control/signals.c \

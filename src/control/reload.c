@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "control/diff.h"
 #include "control/listener.h"
 #include "control/period.h"
 #include "control/source.h"
@@ -71,6 +72,7 @@ put_in_force(struct plane *pl, struct config *cfg, reload_done_fn *done,
 	ch = xcalloc(1, sizeof(*ch));
 	*ch = (struct change){ .plane = pl, .done = done, .arg = arg };
 	hub->cfg = config_ref(cfg);
+	diff_log(cfg, old);
 	source_log_sizes(cfg, old);
 	listener_configure(pl->listener, cfg);
 	peers_configure(hub->peers, cfg);

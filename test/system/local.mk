@@ -19,11 +19,13 @@ system_tests = \
 	test/system/test_drain \
 	test/system/test_drivers \
 	test/system/test_faults \
+	test/system/test_exporter \
 	test/system/test_gone \
 	test/system/test_hold \
 	test/system/test_hba \
 	test/system/test_ldap \
 	test/system/test_leaks \
+	test/system/test_interleave \
 	test/system/test_listen \
 	test/system/test_log \
 	test/system/test_modes \
@@ -38,6 +40,7 @@ system_tests = \
 	test/system/test_security \
 	test/system/test_service \
 	test/system/test_rotation \
+	test/system/test_scale \
 	test/system/test_show \
 	test/system/test_tables \
 	test/system/test_takeover \
@@ -84,11 +87,13 @@ test_system_test_down_LDADD = $(system_libs)
 test_system_test_drain_LDADD = $(system_libs)
 test_system_test_drivers_LDADD = $(system_libs)
 test_system_test_faults_LDADD = $(system_libs)
+test_system_test_exporter_LDADD = $(system_libs)
 test_system_test_gone_LDADD = $(system_libs)
 test_system_test_hold_LDADD = $(system_libs)
 test_system_test_hba_LDADD = $(system_libs)
 test_system_test_ldap_LDADD = $(system_libs)
 test_system_test_leaks_LDADD = $(system_libs)
+test_system_test_interleave_LDADD = $(system_libs)
 test_system_test_listen_LDADD = $(system_libs)
 test_system_test_log_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
@@ -102,6 +107,7 @@ test_system_test_security_LDADD = $(system_libs)
 test_system_test_service_LDADD = $(system_libs)
 test_system_test_proxy_LDADD = $(system_libs)
 test_system_test_rotation_LDADD = $(system_libs)
+test_system_test_scale_LDADD = $(system_libs)
 test_system_test_show_LDADD = $(system_libs)
 test_system_test_tables_LDADD = $(system_libs)
 # The scanner itself, beside a server.
@@ -127,3 +133,9 @@ mostlyclean-local: clean-node-driver
 clean-node-driver:
 	rm -rf node-driver
 .PHONY: clean-node-driver
+
+# Commands of the console in 1,000 random orders; HOLD_SEED chooses others.
+HOLD_OPS = 1000
+interleave: pooler$(EXEEXT) test/system/test_interleave$(EXEEXT)
+	HOLD_OPS='$(HOLD_OPS)' test/system/test_interleave$(EXEEXT)
+.PHONY: interleave
