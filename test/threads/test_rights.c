@@ -20,6 +20,10 @@ static const char *const for_readers[] = {
 	"SHOW DATABASES",
 	"SHOW DNS_HOSTS",
 	"SHOW DNS_ZONES",
+	"SHOW ERRORS",
+	"SHOW HOLDERS",
+	"SHOW LATENCY",
+	"SHOW LIMITS",
 	"SHOW LISTS",
 	"SHOW MEM",
 	"SHOW PEERS",
@@ -27,6 +31,7 @@ static const char *const for_readers[] = {
 	"SHOW POOLS",
 	"SHOW SERVERS",
 	"SHOW SOCKETS",
+	"SHOW SOURCES",
 	"SHOW STATE",
 	"SHOW STATS",
 	"SHOW STATS_AVERAGES",
@@ -34,6 +39,8 @@ static const char *const for_readers[] = {
 	"SHOW TOTALS",
 	"SHOW USERS",
 	"SHOW VERSION",
+	"SHOW WAITERS",
+	"SHOW WORKERS",
 };
 
 /* Something for every kind of command to take. */
@@ -41,6 +48,7 @@ static const char *const arguments[] = {
 	[VERB_BARE] = "",
 	[VERB_WORD] = " WAIT_FOR_CLIENTS",
 	[VERB_DATABASE] = " shop",
+	[VERB_PAUSE] = " shop TIMEOUT 5s",
 	[VERB_ONE_DATABASE] = " shop",
 	[VERB_ID] = " 1",
 	[VERB_ITEM] = " FDS",
@@ -119,8 +127,9 @@ START_TEST (readers_may_run_no_command_but_show) {
 		    arguments[v->arg]);
 		ck_assert_msg(is_refused(text), "%s", text);
 		/* Every command has an argument that is not needed. */
-		if (v->arg == VERB_DATABASE || v->arg == VERB_WORD ||
-		    v->arg == VERB_ID || v->arg == VERB_ONE_DATABASE)
+		if (v->arg == VERB_DATABASE || v->arg == VERB_PAUSE ||
+		    v->arg == VERB_WORD || v->arg == VERB_ID ||
+		    v->arg == VERB_ONE_DATABASE)
 			ck_assert_msg(is_refused(v->name), "%s", v->name);
 	}
 }
@@ -188,7 +197,9 @@ static const struct wrong admin_wrongs[] = {
 	{ "KILL_CLIENT 1x", "invalid client pointer supplied", "22023" },
 	{ "KILL_CLIENT 99999999999999999999", "invalid client pointer supplied",
 	    "22023" },
-	{ "SUSPEND", "SUSPEND is not supported by this version", "0A000" },
+	{ "WAIT_CLOSE pgbouncer", "cannot wait in admin db: pgbouncer",
+	    "22023" },
+	{ "PAUSE shop TIMEOUT 5d", "invalid TIMEOUT '5d'", "22023" },
 };
 
 static void
