@@ -28,6 +28,7 @@ system_tests = \
 	test/system/test_interleave \
 	test/system/test_listen \
 	test/system/test_log \
+	test/system/test_matrix \
 	test/system/test_modes \
 	test/system/test_prepared \
 	test/system/test_pam \
@@ -96,6 +97,7 @@ test_system_test_leaks_LDADD = $(system_libs)
 test_system_test_interleave_LDADD = $(system_libs)
 test_system_test_listen_LDADD = $(system_libs)
 test_system_test_log_LDADD = $(system_libs)
+test_system_test_matrix_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
 test_system_test_prepared_LDADD = $(system_libs)
 test_system_test_pam_LDADD = $(system_libs)
