@@ -55,6 +55,8 @@ struct client_home {
 	struct client_list clients; /* logged in */
 	struct client_list logins; /* not yet, oldest first */
 	int n_logins;
+	uint64_t login_turn; /* ... in which so many steps of logins were */
+	int login_steps;
 	bool moving; /* clients go to another process */
 	uint64_t dice; /* which slow queries are logged */
 	_Atomic int load; /* connections of any kind */

@@ -16,6 +16,8 @@
 
 /* What an unproven client may have sent that is not whole. */
 #define LOGIN_HELD_MAX (AUTH_MSG_MAX + 1)
+/* Steps of logins in one turn of a worker: some 30 us each. */
+#define LOGIN_STEPS 32
 
 /* It has proven itself, but the pool never had a server to welcome it from. */
 void
@@ -484,6 +486,23 @@ client_login_resumed(void *arg)
 		login_on(c);
 }
 
+/* In a turn that has done its share of logins the rest waits for the next one:
+ * sessions come first. The socket goes on saying that there is something; only
+ * who has sent a part of a message already is not put off, as what is left may
+ * have been read from the socket. */
+static bool
+may_step(struct client *c)
+{
+	struct client_home *h = c->home;
+	uint64_t turn = loop_turns(h->loop);
+
+	if (h->login_turn != turn) {
+		h->login_turn = turn;
+		h->login_steps = 0;
+	}
+	return h->login_steps++ < LOGIN_STEPS || keep_len(&c->held) > 0;
+}
+
 void
 client_login_readable(struct client *c)
 {
@@ -491,6 +510,10 @@ client_login_readable(struct client *c)
 	uint8_t *p = loop_lease(l);
 	ssize_t n;
 
+	if (!may_step(c)) {
+		loop_unlease(l);
+		return;
+	}
 	/* Byte for byte strangers could make us copy: bounded by the cap. */
 	n = stream_read(&c->stream, p, LOOP_RBUF_FRONT);
 	if (n > 0)
