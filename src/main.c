@@ -7,9 +7,11 @@
  * the hub and what hangs from it: threads have ended then, sockets and memory of
  * whoever is still connected go with the process.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include <event2/event.h>
@@ -156,6 +158,10 @@ settle(struct process *p)
 	if (p->predecessor == -1 && !daemon_write_pidfile(cfg->pidfile, &e))
 		return fatal(&e);
 	p->has_pidfile = true;
+	/* No core dump, and no debugger of the same user: passwords are in this
+	 * memory. Becoming another user would have undone it. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		log_warn("cannot forbid core dumps: %s", strerror(errno));
 	return true;
 }
 

@@ -15,7 +15,8 @@ fuzz_targets += \
 	test/fuzz/fuzz_command \
 	test/fuzz/fuzz_hba \
 	test/fuzz/fuzz_ident \
-	test/fuzz/fuzz_proxy
+	test/fuzz/fuzz_proxy \
+	test/fuzz/fuzz_ldap
 
 test_fuzz_fuzz_startup_SOURCES = test/fuzz/fuzz_startup.c $(fuzz_replay)
 test_fuzz_fuzz_options_SOURCES = test/fuzz/fuzz_options.c $(fuzz_replay)
@@ -28,6 +29,7 @@ test_fuzz_fuzz_userlist_SOURCES = test/fuzz/fuzz_userlist.c $(fuzz_replay)
 test_fuzz_fuzz_command_SOURCES = test/fuzz/fuzz_command.c $(fuzz_replay)
 test_fuzz_fuzz_hba_SOURCES = test/fuzz/fuzz_hba.c $(fuzz_replay)
 test_fuzz_fuzz_ident_SOURCES = test/fuzz/fuzz_ident.c $(fuzz_replay)
+test_fuzz_fuzz_ldap_SOURCES = test/fuzz/fuzz_ldap.c $(fuzz_replay)
 test_fuzz_fuzz_proxy_SOURCES = test/fuzz/fuzz_proxy.c $(fuzz_replay)
 
 check_PROGRAMS += $(fuzz_targets)

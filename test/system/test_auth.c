@@ -5,8 +5,10 @@
 #include "fixture.h"
 #include "raw.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Secrets of one password, `pw`, for user u, in each form. The verifier is
  * PostgreSQL's own, taken from pg_authid at run time. */
@@ -118,6 +120,18 @@ START_TEST (any_lets_everybody_in_as_the_forced_user) {
 		     "app2 = host=127.0.0.1 port=@PGPORT@\n");
 	gets_in("user=whoever");
 	is_refused("user=whoever dbname=app2", "bouncer config error");
+}
+END_TEST
+
+/* What of /proc/PID would show memory is root's then. */
+START_TEST (memory_with_secrets_cannot_be_dumped) {
+	struct pooler *p = start_with_secret("plain", "pw");
+	struct stat st;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)p->pid);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_uid, 0);
 }
 END_TEST
 
@@ -419,6 +433,7 @@ main(void)
 
 	FX_ADD_LOOP(s, each_method_takes_the_secrets_it_can, 20, 3 * N_SECRETS);
 	FX_ADD(s, trust_lets_known_users_in_without_a_password, 20);
+	FX_ADD(s, memory_with_secrets_cannot_be_dumped, 10);
 	FX_ADD(s, any_lets_everybody_in_as_the_forced_user, 20);
 	FX_ADD_LOOP(s, unknown_user_looks_like_a_wrong_password, 20, 3);
 	FX_ADD_LOOP(s, unknown_database_is_told_only_after_the_password, 20, 3);

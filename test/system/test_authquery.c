@@ -39,8 +39,8 @@ start_asking(const char *method, const char *more)
 
 	make_world();
 	p = pooler_prepare("auth_type = %s\nauth_file = @DIR@/users.txt\n"
-			   "admin_users = admin\nauth_user = asker\n%s", method,
-	    more);
+			   "admin_users = admin\nauth_user = asker\n"
+			   "server_down_after = 20\n%s", method, more);
 	snprintf(path, sizeof(path), "%s/users.txt", p->dir);
 	fx_write_file(path, "\"asker\" \"asker-pw\"\n\"admin\" \"admin-pw\"\n"
 			    "\"known\" \"known-pw\"\n");

@@ -172,7 +172,7 @@ END_TEST
 
 START_TEST (the_number_of_entries_is_bounded) {
 	struct key_query q[20];
-	char name[20][8];
+	char name[20][16];
 
 	setup(2, 100, 5);
 	for (int i = 0; i < 20; i++) {
