@@ -77,6 +77,7 @@ struct notice_fields {
 	const char *message;
 	const char *detail;
 	const char *hint;
+	const char *routine;
 };
 bool msg_notice(struct span body, struct notice_fields *f);
 

@@ -54,6 +54,7 @@ struct stmt {
 	struct stmt *next; /* in the table's chain */
 	struct stmt_table *table; /* NULL: not shared */
 	_Atomic uint32_t refs;
+	_Atomic uint32_t age; /* what was prepared at a lower one is stale */
 	uint32_t tail_n;
 	uint64_t hash;
 	uint64_t print; /* fingerprint of the settings */
@@ -174,9 +175,13 @@ size_t stmt_server_count(const struct stmt_server *s); /* NULL is fine */
  */
 struct stmt *stmt_server_surplus(struct stmt_server *s, size_t max,
     size_t bytes);
-/* It may have statements that are not known here: each Parse has to come
- * behind a Close of the name. */
-bool stmt_server_is_unsure(const struct stmt_server *s);
+/* Whether the server may have something under the name of st though it counts
+ * as missing: its Parse has to come behind a Close. */
+bool stmt_server_must_close(struct stmt_server *s, const struct stmt *st);
+/* One of the plans that it has does not fit any more, and nobody knows which:
+ * all of its statements are stale, here and on every other server, and are
+ * prepared afresh when they are used next. NULL is fine. */
+void stmt_server_expire(struct stmt_server *s);
 /* It has none of them any more; what is under way stays. unsure: or so it
  * seems. NULL is fine. */
 void stmt_server_clear(struct stmt_server *s, bool unsure);

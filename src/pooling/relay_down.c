@@ -38,6 +38,11 @@ down_error(struct relay *r, struct span body)
 		!r->slow->sqlstate[0]))
 		copy_str(r->slow->sqlstate, sizeof(r->slow->sqlstate),
 		    f.sqlstate);
+	/* "cached plan must not change result type", in any language. */
+	if (UNLIKELY(f.routine && f.sqlstate &&
+		strcmp(f.routine, "RevalidateCachedQuery") == 0 &&
+		strcmp(f.sqlstate, "0A000") == 0))
+		stmt_server_expire(relay_server_of(r)->stmts);
 	if (strcmp(f.severity, "FATAL") == 0 ||
 	    strcmp(f.severity, "PANIC") == 0)
 		r->server_fatal = true;

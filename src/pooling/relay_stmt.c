@@ -272,7 +272,7 @@ look_room(struct look *k, struct stmt *st)
 		close_on_server(k, old);
 		stmt_unref(old);
 	}
-	if (stmt_server_is_unsure(on))
+	if (stmt_server_must_close(on, st))
 		close_on_server(k, st);
 	k->s->counters.server_parses++;
 }

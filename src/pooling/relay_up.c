@@ -77,6 +77,7 @@ up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
 		f->type == 'D' || f->type == 'C' ||
 		(f->type == 'E' && UNLIKELY(r->sql_portal)))) {
 		up = relay_statement(r, f, p, n, from, e);
+		r->looked = up == RELAY_UP_WAIT;
 		if (up != RELAY_UP_PASS)
 			return up;
 	} else if (f->type == 'Q' && r->tracked) {

@@ -179,6 +179,7 @@ msg_notice(struct span body, struct notice_fields *f)
 		case 'M': f->message = text; break;
 		case 'D': f->detail = text; break;
 		case 'H': f->hint = text; break;
+		case 'R': f->routine = text; break;
 		}
 	}
 	if (f->severity == NULL)

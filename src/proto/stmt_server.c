@@ -13,6 +13,7 @@ struct stmt_slot {
 	struct stmt_slot *next; /* in its chain */
 	struct stmt_op *newest;
 	unsigned ops; /* under way */
+	uint32_t age; /* of the statement when it was sent */
 	bool present;
 	bool used; /* it stands in the list below: the server will have it */
 	TAILQ_ENTRY(stmt_slot) lru;
@@ -146,6 +147,13 @@ drop_if_unused(struct stmt_server *s, struct stmt_slot *slot)
 	free(slot);
 }
 
+static inline bool
+is_stale(const struct stmt_slot *slot)
+{
+	return slot->age != atomic_load_explicit(&slot->stmt->age,
+	    memory_order_relaxed);
+}
+
 enum stmt_state
 stmt_server_has(struct stmt_server *s, const struct stmt *st, uint32_t batch)
 {
@@ -155,7 +163,7 @@ stmt_server_has(struct stmt_server *s, const struct stmt *st, uint32_t batch)
 		return STMT_NO;
 	if (UNLIKELY(slot->newest != NULL) && slot->newest->batch != batch)
 		return STMT_WAIT;
-	if (!slot->used)
+	if (!slot->used || UNLIKELY(is_stale(slot)))
 		return STMT_NO;
 	if (TAILQ_FIRST(&s->lru) != slot) {
 		TAILQ_REMOVE(&s->lru, slot, lru);
@@ -182,9 +190,23 @@ stmt_server_surplus(struct stmt_server *s, size_t max, size_t bytes)
 }
 
 bool
-stmt_server_is_unsure(const struct stmt_server *s)
+stmt_server_must_close(struct stmt_server *s, const struct stmt *st)
 {
-	return s->unsure;
+	const struct stmt_slot *slot = find(s, st);
+
+	return s->unsure || (slot != NULL && slot->used);
+}
+
+void
+stmt_server_expire(struct stmt_server *s)
+{
+	struct stmt_slot *slot;
+
+	if (s == NULL)
+		return;
+	TAILQ_FOREACH(slot, &s->lru, lru)
+		atomic_fetch_add_explicit(&slot->stmt->age, 1,
+		    memory_order_relaxed);
 }
 
 void
@@ -238,6 +260,8 @@ on_slot(struct stmt_server *s, struct stmt_op *op, struct stmt *st,
 	op->present = present;
 	op->slot->newest = op;
 	op->slot->ops++;
+	if (present)
+		op->slot->age = atomic_load(&st->age);
 	relist(s, op->slot, true);
 }
 

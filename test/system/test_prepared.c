@@ -304,6 +304,37 @@ START_TEST (statements_outlive_our_own_reset) {
 }
 END_TEST
 
+/* The error passes, once; what is stale is made again everywhere. */
+START_TEST (a_plan_whose_result_has_changed) {
+	PGconn *a, *b, *hold;
+
+	pooler_start("default_pool_size = 2\nworker_threads = 1\n");
+	a = client_open(" ");
+	b = client_open(" ");
+	hold = client_open(" ");
+	sql_ok(a, "CREATE TABLE changing (x int); "
+	    "INSERT INTO changing VALUES (1)");
+	prepare(a, "x", "SELECT * FROM changing");
+	prepare(b, "y", "SELECT * FROM changing");
+	ck_assert_str_eq(execute(a, "x"), "1");
+	sql_ok(hold, "BEGIN");
+	ck_assert_str_eq(execute(b, "y"), "1");
+	sql_ok(hold, "COMMIT");
+	/* Both servers have it now. */
+	sql_ok(a, "ALTER TABLE changing ALTER x TYPE text");
+	execute_fails(a, "x", "0A000", "cached plan");
+	ck_assert_str_eq(execute(a, "x"), "1");
+	ck_assert_str_eq(execute(b, "y"), "1");
+	sql_ok(hold, "BEGIN");
+	ck_assert_str_eq(execute(a, "x"), "1");
+	ck_assert_str_eq(execute(b, "y"), "1");
+	sql_ok(hold, "COMMIT");
+	PQfinish(a);
+	PQfinish(b);
+	PQfinish(hold);
+}
+END_TEST
+
 START_TEST (zero_passes_names_unchanged) {
 	PGconn *c;
 
@@ -988,6 +1019,7 @@ main(void)
 	FX_ADD(s, a_server_keeps_so_many_and_no_more, 30);
 	FX_ADD(s, deallocate_all_and_discard_all, 30);
 	FX_ADD(s, statements_outlive_our_own_reset, 30);
+	FX_ADD(s, a_plan_whose_result_has_changed, 30);
 	FX_ADD(s, zero_passes_names_unchanged, 30);
 	FX_ADD(s, session_mode_passes_names_unchanged, 30);
 	FX_ADD_LOOP(s, pipelines, 60, n);

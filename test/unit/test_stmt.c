@@ -134,6 +134,17 @@ START_TEST(the_one_used_last_goes_last)
 	old = stmt_server_surplus(s, 3, 1);
 	ck_assert_ptr_eq(old, b);
 	stmt_unref(old);
+	/* What is stale is as if it were missing, and has to be closed. */
+	stmt_server_expire(s);
+	ck_assert(!has(s, a) && !has(s, b));
+	ck_assert(stmt_server_must_close(s, a));
+	stmt_sent_own_close(s, a);
+	stmt_sent_parse(s, NULL, SPAN(NULL, 0), a, true);
+	stmt_sent_parse(s, NULL, SPAN(NULL, 0), b, true);
+	stmt_sent_parse(s, NULL, SPAN(NULL, 0), c, true);
+	p.done = 4;
+	stmt_server_settle(s, &p);
+	ck_assert(has(s, c) && has(s, a));
 	/* Bytes count too. */
 	old = stmt_server_surplus(s, 100, STMT_SERVER_MAX);
 	ck_assert_ptr_eq(old, b);
@@ -147,7 +158,7 @@ START_TEST(the_one_used_last_goes_last)
 	stmt_unref(old);
 	stmt_server_clear(s, true);
 	ck_assert_uint_eq(stmt_server_count(s), 0);
-	ck_assert(stmt_server_is_unsure(s));
+	ck_assert(stmt_server_must_close(s, a));
 	stmt_server_free(s);
 	stmt_unref(a);
 	stmt_unref(b);
