@@ -215,7 +215,7 @@ look_fingerprint(const struct relay *r)
 {
 	const struct param_names *names = r->a.server->target->names;
 	size_t i, n = param_names_count(names);
-	bool steady;
+	bool steady = true;
 	uint64_t sum = settings_hash(relay_state_settings(r, &steady));
 
 	for (i = 0; i < n; i++) {
