@@ -66,7 +66,8 @@ relay_free(struct relay *r)
 
 	timer_fini(&r->timer);
 	free(r->err);
-	relay_state_free(r);
+	if (UNLIKELY(r->state != NULL))
+		relay_state_free(r);
 	if (rp->n >= SPARE_MAX) {
 		free(r->slow);
 		free(r);

@@ -208,7 +208,12 @@ void relay_state_got(struct relay *r, uint8_t type, struct span body);
 void relay_state_surprise(struct relay *r, struct span tag);
 /* The server is asked what it has: the row it answers with, and the end of the
  * answer. */
-bool relay_state_is_asking(const struct relay *r);
+bool relay_state_asks(const struct relay *r);
+static inline bool
+relay_state_is_asking(const struct relay *r)
+{
+	return UNLIKELY(r->state != NULL) && relay_state_asks(r);
+}
 void relay_state_answer(struct relay *r, struct span row);
 void relay_state_asked(struct relay *r);
 /* Everything is answered. */

@@ -784,9 +784,9 @@ relay_state_surprise(struct relay *r, struct span tag)
 }
 
 bool
-relay_state_is_asking(const struct relay *r)
+relay_state_asks(const struct relay *r)
 {
-	return r->state && r->state->asking;
+	return r->state->asking;
 }
 
 void

@@ -45,6 +45,52 @@ fail(struct err *e, const char *sqlstate, const char *text)
 	return RELAY_UP_FAIL;
 }
 
+/*
+ * Nearly all messages name no statement, and their text does nothing, as a
+ * glance tells: these go on as they are. True: nobody else has to look at it.
+ * (What the glance leaves behind is what relay_statement_query() and
+ * relay_state_up() would.)
+ */
+static inline bool
+is_ordinary(struct relay *r, const struct frame_info *f, const uint8_t *body,
+    size_t n)
+{
+	struct server *s = relay_server_of(r);
+	struct stmt_client *c = *r->a.stmts;
+	struct stmt_unnamed *u = c ? stmt_client_unnamed(c) : NULL;
+
+	if (UNLIKELY(r->state || *r->a.texts || r->looked || r->sql_portal ||
+		(s->stmts && stmt_server_waits(s->stmts))))
+		return false;
+	switch (f->type) {
+	case 'Q':
+		if (!n || n + WIRE_HEAD != f->size || body[n - 1] ||
+		    !sql_is_plain(SPAN(body, n - 1)))
+			return false;
+		s->unnamed_id = 0;
+		if (UNLIKELY(u != NULL))
+			stmt_unnamed_clear(u);
+		r->may_set = r->may_set && s->pipeline.count;
+		r->text_batch++;
+		return true;
+	case 'B':
+		return n > 1 && !body[0] && !body[1] && (!r->tracked ||
+		    (u && r->unnamed_batch == r->batch && u->id &&
+			u->id == s->unnamed_id && u->does == STMT_PLAIN));
+	case 'S':
+		r->text_batch++;
+		return true;
+	case 'D':
+	case 'C':
+		return n > 0 && body[0] == 'P';
+	case 'E':
+	case 'H':
+	case 'd':
+		return true;
+	}
+	return false;
+}
+
 /* One message head, and as much of its body as is there: n bytes at p. */
 static enum relay_up
 up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
@@ -69,6 +115,9 @@ up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
 		relay_begin_query(r);
 	if (UNLIKELY(r->a.slow_us) && (f->type == 'Q' || f->type == 'P'))
 		relay_slow_text(r, f->type, p + WIRE_HEAD, n - WIRE_HEAD);
+	if ((!r->watched && !r->tracked) ||
+	    LIKELY(is_ordinary(r, f, p + WIRE_HEAD, n - WIRE_HEAD)))
+		goto book;
 	if (r->watched && LIKELY(!r->looked) &&
 	    UNLIKELY(!relay_state_up(r, f, p, n, e)))
 		return relay_refuse(r, f, p, n, from, e);
@@ -86,6 +135,7 @@ up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
 		if (up != RELAY_UP_PASS)
 			return up;
 	}
+book:
 	if (UNLIKELY(!pipeline_sent(&s->pipeline, f->type)))
 		return fail(e, "54000", "too many messages in one pipeline");
 	return RELAY_UP_PASS;
