@@ -15,6 +15,9 @@
 struct map;
 
 struct map *map_new(void);
+/* With its entries in a slab of the caller's, which outlives it. */
+struct slab;
+struct map *map_new_in(struct slab *slab);
 void map_free(struct map *m);
 size_t map_count(const struct map *m);
 void *map_get(const struct map *m, struct span key);

@@ -8,7 +8,6 @@
 #define POOLING_DATABASE_H
 
 #include <stdatomic.h>
-#include <sys/queue.h>
 
 #include "base/base.h"
 #include "pooling/quota.h"
@@ -16,16 +15,15 @@
 #include "proto/scram.h"
 
 struct database {
-	char *name;
 	bool automatic; /* made from the "*" line */
 	_Atomic bool paused;
 	_Atomic bool disabled;
 	_Atomic int clients; /* logged in */
 	_Atomic int max_clients; /* 0 = none */
 	struct quota servers;
-	TAILQ_HEAD(, pool) pools; /* under the registry's mutex */
-	/* Of pools that are no more; under the registry's mutex. */
-	struct counters gone;
+	/* Of pools that are asleep or no more; under the registry's mutex. */
+	uint8_t *gone; /* as counters_pack() has it; NULL = nothing */
+	char name[];
 };
 
 struct user {

@@ -16,6 +16,7 @@
 
 struct worker;
 struct registry;
+struct pool;
 struct cancel_keys;
 struct peers;
 struct handover;
@@ -34,6 +35,8 @@ struct hub {
 	struct loop *main_loop;
 	struct dns *dns;
 	struct registry *registry;
+	/* A reference to a pool is dropped, perhaps the last but its own. */
+	void (*rest)(struct registry *r, struct pool *p);
 	struct cancel_keys *keys;
 	struct peers *peers; /* NULL: none */
 	struct welcome_shelf *welcomes;

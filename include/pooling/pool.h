@@ -180,7 +180,7 @@ struct pool {
 	struct hub *hub;
 	struct database *db;
 	struct user *user;
-	char *user_name;
+	const char *user_name;
 	/* Of auth_user, where its database has another forced user. */
 	bool own_user;
 	_Atomic(struct pool_settings *) set;
@@ -214,13 +214,20 @@ struct pool {
 	bool timer_held; /* it is set, and holds a reference */
 	struct mail tick;
 	bool tick_posted;
-	TAILQ_ENTRY(pool) link; /* the registry's */
+	/* Stands in the registry's names, which hold a reference. Written
+	 * under the registry's mutex. */
+	_Atomic bool named;
 };
 
 struct pool *pool_new(struct hub *hub, struct database *db, struct user *user,
-    const char *user_name, int home);
+    int home);
 struct pool *pool_ref(struct pool *p);
+/* Where it leaves the registry's reference as the last one, the registry may
+ * put the pool to sleep (its mutex is taken then). */
 void pool_unref(struct pool *p);
+/* Nothing in it would be missed: no client, no server, no failure that is
+ * fresh. For the registry, under its mutex. */
+bool pool_may_rest(struct pool *p);
 
 /* Takes over the reference to target. A target
  * that differs in where or as whom begins a new generation. */

@@ -3,6 +3,8 @@
  *
  * A record is made at the first login that needs it, after authentication,
  * and lives as long as the configuration has it or something refers to it.
+ * A pool that nobody uses any more is put away until somebody comes: 100,000
+ * of them must not cost much.
  * One mutex, taken at login and by the console, never per transaction.
  */
 #ifndef POOLING_REGISTRY_H
@@ -81,9 +83,27 @@ void registry_each_database(struct registry *r,
 void registry_each_user(struct registry *r,
     void (*fn)(void *arg, struct user *u), void *arg);
 
-/* What pools of the database that are no more have counted. */
-void registry_gone(struct registry *r, const struct database *d,
-    struct counters *out);
+/* A pool that nobody uses falls asleep: it has no struct pool then, and is no
+ * part of registry_each_pool(). Calls fn for each of these, in no order. Main
+ * thread. */
+void registry_each_asleep(struct registry *r,
+    void (*fn)(void *arg, struct database *d, const char *user), void *arg);
+/* Asleep or not. */
+size_t registry_count_pools(struct registry *r);
+/* What pools that are asleep or no more have counted: all of it, and what of
+ * it belongs to this period of SHOW STATS and the one before. A database may
+ * come more than once. Main thread. */
+void registry_each_gone(struct registry *r,
+    void (*fn)(void *arg, const char *database, const struct counters *total,
+	const struct counters *recent),
+    void *arg);
+/* A period of SHOW STATS is over: adds what those have counted in it. */
+void registry_end_period(struct registry *r, struct counters *sum);
+/* RECONNECT: what sleeping pools would greet with is forgotten; db NULL =
+ * all. Main thread. */
+void registry_forget_welcomes(struct registry *r, const struct database *db);
+/* The part of registry_apply() about pools that sleep. */
+void registry_apply_asleep(struct registry *r, const struct config *cfg);
 
 /* PAUSE and RESUME; db NULL = all. New pools of a paused database are born
  * paused. */

@@ -8,6 +8,7 @@
 #define POOLING_STATS_H
 
 #include "base/base.h"
+#include "base/buf.h"
 
 struct counters {
 	uint64_t assignments; /* times a client was linked to a server */
@@ -30,5 +31,13 @@ void counters_add(struct counters *to, const struct counters *from);
 /* Each field: now - before. */
 void counters_diff(struct counters *out, const struct counters *now,
     const struct counters *before);
+
+bool counters_are_zero(const struct counters *c);
+/* Appends what is not zero; counters_unpack() reads that back and returns
+ * where it ends. */
+void counters_pack(struct buf *out, const struct counters *c);
+const uint8_t *counters_unpack(const uint8_t *p, struct counters *c);
+/* Bytes; 0 for NULL. */
+size_t counters_packed_size(const uint8_t *p);
 
 #endif

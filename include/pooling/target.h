@@ -83,6 +83,9 @@ bool target_equal(const struct server_target *a,
 #define TARGET_CREDENTIAL 300
 void target_credential(const struct server_target *t,
     char out[TARGET_CREDENTIAL]);
+/* The same for those that target_same() calls the same, and hardly ever for
+ * others. */
+uint64_t target_stamp(const struct server_target *t);
 
 /* The next host of the list, into out. */
 #define TARGET_HOST 256

@@ -11,8 +11,9 @@
 /* Fresh chunks are of calloc(), so what is handed out is zero already. */
 struct chunk {
 	struct chunk *next;
-	size_t used;
-	size_t cap;
+	size_t used; /* by things, from the front */
+	size_t cap; /* up to the texts, which lie at the end: no gaps */
+	size_t whole;
 	max_align_t data[];
 };
 
@@ -40,7 +41,7 @@ free_chunks(struct arena *a, bool overwrite)
 	for (c = a->chunks; c != NULL; c = next) {
 		next = c->next;
 		if (overwrite)
-			wipe(c->data, c->used);
+			wipe(c->data, c->whole);
 		free(c);
 	}
 	free(a);
@@ -66,7 +67,7 @@ chunk_new(size_t cap)
 	if (cap > SIZE_MAX / 2) /* xcalloc() says so and aborts */
 		return xcalloc(cap, 2);
 	c = xcalloc(1, sizeof(*c) + cap);
-	c->cap = cap;
+	c->cap = c->whole = cap;
 	return c;
 }
 
@@ -111,11 +112,23 @@ arena_strdup(struct arena *a, const char *s)
 	return arena_strndup(a, s, strlen(s));
 }
 
+/* Room for a text of n bytes, aligned to nothing. */
+static char *
+text_alloc(struct arena *a, size_t n)
+{
+	struct chunk *c = a->chunks;
+
+	if (c == NULL || n > c->cap - c->used)
+		return arena_alloc(a, n);
+	c->cap -= n;
+	return (char *)c->data + c->cap;
+}
+
 char *
 arena_strndup(struct arena *a, const char *s, size_t n)
 {
 	size_t len = strnlen(s, n);
-	char *copy = arena_alloc(a, len + 1);
+	char *copy = text_alloc(a, len + 1);
 
 	memcpy(copy, s, len);
 	return copy;
@@ -133,7 +146,7 @@ arena_printf(struct arena *a, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0)
 		return arena_alloc(a, 1);
-	s = arena_alloc(a, (size_t)n + 1);
+	s = text_alloc(a, (size_t)n + 1);
 	va_start(ap, fmt);
 	vsnprintf(s, (size_t)n + 1, fmt, ap);
 	va_end(ap);

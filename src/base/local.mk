@@ -5,6 +5,7 @@ libpure_a_SOURCES += \
 	src/base/err.c include/base/err.h \
 	src/base/buf.c include/base/buf.h \
 	src/base/arena.c include/base/arena.h \
+	src/base/slab.c include/base/slab.h \
 	src/base/map.c include/base/map.h \
 	src/base/hist.c include/base/hist.h
 

@@ -3,14 +3,15 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "base/slab.h"
 
 /* Chains rather than open addressing: an entry never moves, so a walk may
  * delete the one it stands on. */
 struct node {
 	struct node *next;
-	uint64_t hash;
 	void *value;
-	size_t key_n;
+	uint32_t hash; /* the lower half */
+	uint32_t key_n;
 	uint8_t key[];
 };
 
@@ -18,6 +19,7 @@ struct map {
 	struct node **buckets; /* a power of two of them, or NULL */
 	size_t n_buckets;
 	size_t count;
+	struct slab *slab; /* NULL = malloc() */
 };
 
 static uint64_t seed[2];
@@ -90,6 +92,24 @@ map_new(void)
 	return xcalloc(1, sizeof(struct map));
 }
 
+struct map *
+map_new_in(struct slab *slab)
+{
+	struct map *m = map_new();
+
+	m->slab = slab;
+	return m;
+}
+
+static void
+node_free(struct map *m, struct node *n)
+{
+	if (m->slab != NULL)
+		slab_give(m->slab, n, offsetof(struct node, key) + n->key_n);
+	else
+		free(n);
+}
+
 void
 map_free(struct map *m)
 {
@@ -101,7 +121,7 @@ map_free(struct map *m)
 	for (i = 0; i < m->n_buckets; i++)
 		for (n = m->buckets[i]; n != NULL; n = next) {
 			next = n->next;
-			free(n);
+			node_free(m, n);
 		}
 	free(m->buckets);
 	free(m);
@@ -116,7 +136,7 @@ map_count(const struct map *m)
 /* The link that leads to the key's node, or to the NULL at its chain's end;
  * NULL when there are no chains yet. */
 static struct node **
-find(const struct map *m, struct span key, uint64_t hash)
+find(const struct map *m, struct span key, uint32_t hash)
 {
 	struct node **at;
 
@@ -132,7 +152,7 @@ find(const struct map *m, struct span key, uint64_t hash)
 void *
 map_get(const struct map *m, struct span key)
 {
-	struct node **at = find(m, key, hash_bytes(key.p, key.n));
+	struct node **at = find(m, key, (uint32_t)hash_bytes(key.p, key.n));
 
 	return at != NULL && *at != NULL ? (*at)->value : NULL;
 }
@@ -163,10 +183,11 @@ grow(struct map *m)
 void *
 map_put(struct map *m, struct span key, void *value)
 {
-	uint64_t hash = hash_bytes(key.p, key.n);
+	uint32_t hash = (uint32_t)hash_bytes(key.p, key.n);
 	struct node **at = find(m, key, hash);
 	struct node *node;
 	void *before;
+	size_t n;
 
 	if (at != NULL && *at != NULL) {
 		before = (*at)->value;
@@ -177,11 +198,12 @@ map_put(struct map *m, struct span key, void *value)
 		grow(m);
 		at = find(m, key, hash);
 	}
-	node = xmalloc(sizeof(*node) + key.n);
+	n = offsetof(struct node, key) + key.n;
+	node = m->slab != NULL ? slab_take(m->slab, n) : xmalloc(n);
 	node->next = NULL;
 	node->hash = hash;
 	node->value = value;
-	node->key_n = key.n;
+	node->key_n = (uint32_t)key.n;
 	if (key.n > 0)
 		memcpy(node->key, key.p, key.n);
 	*at = node;
@@ -192,7 +214,7 @@ map_put(struct map *m, struct span key, void *value)
 void *
 map_del(struct map *m, struct span key)
 {
-	struct node **at = find(m, key, hash_bytes(key.p, key.n));
+	struct node **at = find(m, key, (uint32_t)hash_bytes(key.p, key.n));
 	struct node *node;
 	void *value;
 
@@ -201,7 +223,7 @@ map_del(struct map *m, struct span key)
 	node = *at;
 	*at = node->next;
 	value = node->value;
-	free(node);
+	node_free(m, node);
 	m->count--;
 	return value;
 }

@@ -109,6 +109,7 @@ collected(void *arg)
 
 	pl->rolling = false;
 	registry_each_pool(pl->hub->registry, roll_pool, &sum);
+	registry_end_period(pl->hub->registry, &sum);
 	move_marks(&pl->console_old, &pl->console_mid, &pl->console, &sum);
 	tell_period(pl, &sum, now - pl->mid_us);
 	pl->old_us = pl->mid_us;

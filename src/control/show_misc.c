@@ -131,14 +131,14 @@ run_lists(struct order *q)
 {
 	struct hub *hub = q->plane->hub;
 	struct rows *r = &q->rows;
-	int64_t pools = 1, databases = (int64_t)hub->cfg->n_databases + 1;
+	int64_t databases = (int64_t)hub->cfg->n_databases + 1;
 
-	registry_each_pool(hub->registry, count_pool, &pools);
 	registry_each_database(hub->registry, count_automatic, &databases);
 	put_count(r, "databases", databases);
 	put_count(r, "users", count_users(hub->cfg));
 	put_count(r, "peers", (int64_t)hub->cfg->n_peers);
-	put_count(r, "pools", pools);
+	put_count(r, "pools",
+	    (int64_t)registry_count_pools(hub->registry) + 1);
 	put_count(r, "peer_pools", 0);
 	put_count(r, "free_clients", 0);
 	put_count(r, "used_clients", count_clients(hub));

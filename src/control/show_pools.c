@@ -126,6 +126,28 @@ add_pool(void *arg, struct pool *p)
 	put_counts(&q->rows, &c);
 }
 
+/* One that nobody uses now. */
+static void
+add_asleep(void *arg, struct database *d, const char *user)
+{
+	static const struct pool_counts none;
+	struct order *q = arg;
+	const struct config *cfg = q->plane->hub->cfg;
+	const struct database_conf *conf = config_database(cfg, d->name);
+
+	if (conf == NULL)
+		conf = cfg->autodb;
+	if (conf == NULL)
+		return;
+	rows_add(&q->rows, 0);
+	rows_text(&q->rows, d->name);
+	rows_text(&q->rows, user);
+	put_pool(&q->rows, &none,
+	    pool_mode_name(config_pool_mode(cfg, conf, user)),
+	    balance_of(cfg, d->name));
+	rows_int(&q->rows, config_pool_size(cfg, conf, user));
+}
+
 static void
 run_pools(struct order *q)
 {
@@ -133,6 +155,7 @@ run_pools(struct order *q)
 	struct pool_counts c = { .clients = hub->consoles };
 
 	registry_each_pool(hub->registry, add_pool, q);
+	registry_each_asleep(hub->registry, add_asleep, q);
 	rows_add(&q->rows, 0);
 	rows_text(&q->rows, CONSOLE_DATABASE);
 	rows_text(&q->rows, CONSOLE_DATABASE);

@@ -157,16 +157,15 @@ add_pool(void *arg, struct pool *p)
 	pthread_mutex_unlock(&p->mu);
 }
 
-/* What pools that are no more have counted stays with the database. */
+/* What pools that sleep or are no more have counted. */
 static void
-add_gone(void *arg, struct database *d)
+add_gone(void *arg, const char *database, const struct counters *total,
+    const struct counters *recent)
 {
-	struct sums_list *l = arg;
-	struct counters c;
+	struct sums *s = sums_new(arg, database);
 
-	registry_gone(l->registry, d, &c);
-	if (c.logins > 0 || c.queries > 0)
-		counters_add(&sums_new(l, d->name)->total, &c);
+	s->total = *total;
+	s->recent = *recent;
 }
 
 static int
@@ -200,7 +199,7 @@ collect(struct plane *pl, struct sums_list *l)
 {
 	*l = (struct sums_list){ .registry = pl->hub->registry };
 	registry_each_pool(l->registry, add_pool, l);
-	registry_each_database(l->registry, add_gone, l);
+	registry_each_gone(l->registry, add_gone, l);
 	add_sums(sums_new(l, CONSOLE_DATABASE), &pl->console, &pl->console_old);
 	qsort(l->v, l->n, sizeof(*l->v), by_name);
 	merge(l);

@@ -273,6 +273,7 @@ do_reconnect(struct order *q)
 	}
 	verb_log(q);
 	registry_each_pool(q->plane->hub->registry, reconnect_pool, &f);
+	registry_forget_welcomes(q->plane->hub->registry, f.db);
 	order_finish(q);
 }
 
@@ -337,15 +338,26 @@ struct used {
 };
 
 static void
-note_used(void *arg, struct pool *p)
+note_used(struct used *u, struct database *d)
 {
-	struct used *u = arg;
-
-	/* Pools come by database. */
-	if (u->n > 0 && u->v[u->n - 1] == p->db)
+	/* Pools come by database, mostly; twice does no harm. */
+	if (u->n > 0 && u->v[u->n - 1] == d)
 		return;
 	u->v = xrealloc(u->v, (u->n + 1) * sizeof(struct database *));
-	u->v[u->n++] = p->db;
+	u->v[u->n++] = d;
+}
+
+static void
+note_awake(void *arg, struct pool *p)
+{
+	note_used(arg, p->db);
+}
+
+static void
+note_asleep(void *arg, struct database *d, const char *user)
+{
+	(void)user;
+	note_used(arg, d);
 }
 
 static void
@@ -354,7 +366,8 @@ pause_used(struct plane *pl)
 	struct used u = { 0 };
 	size_t i;
 
-	registry_each_pool(pl->hub->registry, note_used, &u);
+	registry_each_pool(pl->hub->registry, note_awake, &u);
+	registry_each_asleep(pl->hub->registry, note_asleep, &u);
 	for (i = 0; i < u.n; i++)
 		pause_begin(pl, u.v[i], 0);
 	free(u.v);
@@ -385,6 +398,7 @@ do_kill(struct order *q)
 	k = xcalloc(1, sizeof(*k));
 	*k = (struct kill){ .order = q, .db = db };
 	registry_each_pool(hub->registry, kill_pool, k);
+	registry_forget_welcomes(hub->registry, db);
 	err_set(&e, "57P01", "database removed");
 	err_detail(&e, "an administrator has ended all connections to it");
 	workers_kill_database(hub, db, &e, kill_done, k);

@@ -37,6 +37,7 @@ struct config_impl {
 	 * config_with(); never one that has an origin itself. */
 	struct config_impl *origin;
 	int machine_cores;
+	const char *last_reason; /* the size_reason made last, or NULL */
 	const struct userlist_entry *secrets; /* by name; pub.n_secrets */
 	struct name_set admins, stats;
 	struct net *proxies; /* proxy_protocol_networks */

@@ -207,6 +207,26 @@ builder_peer(struct builder *b, struct span name)
 	return p;
 }
 
+/* Of 100,000 lines most have the same host as the line before: they share it.
+ * Not what a warning may be about. */
+static bool
+share_text(struct builder *b, const struct option *o, struct span value,
+    void *line)
+{
+	const char *text;
+	void *before;
+
+	if (o->type != OPT_TEXT || (o->flags & OPT_LATER) ||
+	    b->databases.n < 2)
+		return false;
+	before = b->databases.items[b->databases.n - 2];
+	memcpy(&text, (const char *)before + o->offset, sizeof(text));
+	if (text == NULL || value.n == 0 || !span_is(value, text))
+		return false;
+	memcpy((char *)line + o->offset, &text, sizeof(text));
+	return true;
+}
+
 bool
 builder_set_in_line(struct builder *b, enum option_scope s, void *line,
     struct span key, struct span value)
@@ -225,6 +245,8 @@ builder_set_in_line(struct builder *b, enum option_scope s, void *line,
 	if (o == NULL)
 		return unknown_key(b, rows, n, key, where[s]);
 	err_clear(&e);
+	if (s == SCOPE_DATABASE && share_text(b, o, value, line))
+		return true;
 	if (!option_parse(o, value, b->c->arena, line, &e))
 		return builder_error(b, &e);
 	if ((o->flags & OPT_LATER) &&

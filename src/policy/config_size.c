@@ -3,6 +3,7 @@
  */
 #include "policy/config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "config_impl.h"
@@ -59,19 +60,34 @@ spindles_origin(const struct config *c, const struct database_conf *d)
 							"";
 }
 
+#define REASON_MAX 200
+
+/* Most lines say the same: they share the text. */
+static void
+share_reason(struct config_impl *c, struct database_conf *d, const char *reason)
+{
+	const char *last = c->last_reason;
+
+	if (last == NULL || strcmp(last, reason) != 0)
+		c->last_reason = last = arena_strdup(c->arena, reason);
+	d->size_reason = last;
+}
+
 static void
 size_by_rule(struct config_impl *c, struct database_conf *d)
 {
 	int cores = d->cores != OPTION_UNSET ? d->cores : c->pub.server_cores;
 	int spindles = d->spindles != OPTION_UNSET ? d->spindles :
 						     c->pub.server_spindles;
+	char reason[REASON_MAX];
 
 	d->size_auto = true;
 	d->size = cores * 2 + spindles;
-	d->size_reason = arena_printf(c->arena,
+	snprintf(reason, sizeof(reason),
 	    "%d = %d core%s * 2 + %d spindle%s (%s%s)", d->size, cores,
 	    cores == 1 ? "" : "s", spindles, spindles == 1 ? "" : "s",
 	    cores_origin(&c->pub, d), spindles_origin(&c->pub, d));
+	share_reason(c, d, reason);
 }
 
 static void
@@ -80,15 +96,15 @@ size_by_number(struct config_impl *c, struct database_conf *d)
 	bool own = d->pool_size != OPTION_UNSET;
 	const char *origin = own ? "pool_size= of [databases]" :
 				   "default_pool_size";
+	char reason[REASON_MAX];
 
 	d->size_auto = false;
 	d->size = own ? d->pool_size : c->pub.default_pool_size;
 	if (d->size == 0)
-		d->size_reason = arena_printf(c->arena, "no limit (%s)",
-		    origin);
+		snprintf(reason, sizeof(reason), "no limit (%s)", origin);
 	else
-		d->size_reason = arena_printf(c->arena, "%d (%s)", d->size,
-		    origin);
+		snprintf(reason, sizeof(reason), "%d (%s)", d->size, origin);
+	share_reason(c, d, reason);
 }
 
 static void

@@ -20,6 +20,8 @@ pooler_core_sources += \
 	include/pooling/latency.h src/pooling/pool_latency.c \
 	include/pooling/tally.h src/pooling/tally.c \
 	include/pooling/registry.h src/pooling/registry.c \
+	src/pooling/registry_apply.c src/pooling/registry_impl.h \
+	src/pooling/registry_pool.c src/pooling/registry_sleep.c \
 	include/pooling/lookup.h src/pooling/lookup.c \
 	include/pooling/lookup_reply.h src/pooling/lookup_reply.c \
 	include/pooling/guard.h src/pooling/guard.c \

@@ -7,9 +7,12 @@
 #include "pool_private.h"
 #include "pooling/database.h"
 
+/* What a client that comes back so soon is told without another attempt. */
+#define FAILURE_FRESH_US (60 * USEC_PER_SEC)
+
 struct pool *
 pool_new(struct hub *hub, struct database *db, struct user *user,
-    const char *user_name, int home)
+    int home)
 {
 	struct pool *p = xcalloc(1, sizeof(*p));
 
@@ -18,7 +21,7 @@ pool_new(struct hub *hub, struct database *db, struct user *user,
 	p->hub = hub;
 	p->db = db;
 	p->user = user;
-	p->user_name = xstrdup(user_name);
+	p->user_name = user->name;
 	p->home = home;
 	p->generation = 1;
 	TAILQ_INIT(&p->waiters);
@@ -36,10 +39,37 @@ pool_ref(struct pool *p)
 	return p;
 }
 
+bool
+pool_may_rest(struct pool *p)
+{
+	const struct pool_settings *set = p->set;
+	const struct pool_down *d = &p->down;
+	bool ok;
+
+	pool_lock(p);
+	ok = p->total == 0 && p->n_waiting == 0 &&
+	    atomic_load(&p->n_clients) == 0 && !set->replication &&
+	    !(set->min_always && set->min_size > 0) &&
+	    (!d->down || clock_mono_us() - d->last_us > FAILURE_FRESH_US);
+	pool_unlock(p);
+	return ok;
+}
+
 void
 pool_unref(struct pool *p)
 {
-	if (!p || atomic_fetch_sub(&p->refs, 1) != 1)
+	int n;
+
+	if (!p)
+		return;
+	n = atomic_load(&p->refs);
+	do {
+		if (n == 2 && atomic_load(&p->named)) {
+			p->hub->rest(p->hub->registry, p);
+			return;
+		}
+	} while (!atomic_compare_exchange_weak(&p->refs, &n, n - 1));
+	if (n != 1)
 		return;
 	assert(p->total == 0 && p->n_waiting == 0 && !p->timer.slot);
 	target_unref(p->target);
@@ -48,7 +78,6 @@ pool_unref(struct pool *p)
 	fault_unref(p->down.fault);
 	pthread_mutex_destroy(&p->mu);
 	pool_free_sides(p);
-	free(p->user_name);
 	free(p);
 }
 

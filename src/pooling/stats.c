@@ -36,3 +36,56 @@ counters_diff(struct counters *out, const struct counters *now,
 	for (i = 0; i < FIELDS; i++)
 		o[i] = n[i] - b[i];
 }
+
+bool
+counters_are_zero(const struct counters *c)
+{
+	static const struct counters zero;
+
+	return memcmp(c, &zero, sizeof(zero)) == 0;
+}
+
+void
+counters_pack(struct buf *out, const struct counters *c)
+{
+	const uint64_t *v = (const uint64_t *)(const void *)c;
+	uint32_t mask = 0;
+	size_t i;
+
+	for (i = 0; i < FIELDS; i++)
+		mask |= (uint32_t)(v[i] != 0) << i;
+	buf_append(out, &mask, sizeof(mask));
+	for (i = 0; i < FIELDS; i++)
+		if (v[i] != 0)
+			buf_append(out, &v[i], sizeof(v[i]));
+}
+
+const uint8_t *
+counters_unpack(const uint8_t *p, struct counters *c)
+{
+	uint64_t *v = (uint64_t *)(void *)c;
+	uint32_t mask;
+	size_t i;
+
+	memset(c, 0, sizeof(*c));
+	memcpy(&mask, p, sizeof(mask));
+	p += sizeof(mask);
+	for (i = 0; i < FIELDS; i++)
+		if (mask & (UINT32_C(1) << i)) {
+			memcpy(&v[i], p, sizeof(v[i]));
+			p += sizeof(v[i]);
+		}
+	return p;
+}
+
+size_t
+counters_packed_size(const uint8_t *p)
+{
+	uint32_t mask;
+
+	if (p == NULL)
+		return 0;
+	memcpy(&mask, p, sizeof(mask));
+	return sizeof(mask) +
+	    (size_t)__builtin_popcount(mask) * sizeof(uint64_t);
+}

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/map.h"
 #include "proto/auth.h"
 
 struct server_target *
@@ -278,6 +279,28 @@ target_equal(const struct server_target *a, const struct server_target *b)
 	    a->log_disconnections == b->log_disconnections &&
 	    a->max_cancels == b->max_cancels &&
 	    a->cancel_wait_us == b->cancel_wait_us;
+}
+
+static uint64_t
+mix(uint64_t sum, const char *s)
+{
+	return (sum << 7 | sum >> 57) * 31 + hash_bytes(s, strlen(s) + 1);
+}
+
+uint64_t
+target_stamp(const struct server_target *t)
+{
+	uint64_t sum = (uint64_t)t->port;
+	char **p;
+
+	sum = mix(sum, t->host);
+	sum = mix(sum, t->dbname);
+	sum = mix(sum, t->user);
+	sum = mix(sum, t->connect_query);
+	sum = mix(sum, t->unix_socket_dir);
+	for (p = t->startup; *p; p++)
+		sum = mix(sum, *p);
+	return sum;
 }
 
 void

@@ -20,6 +20,7 @@
 struct one {
 	struct fake_conn conn;
 	pthread_t thread;
+	atomic_bool over;
 };
 
 struct fakepg {
@@ -55,26 +56,58 @@ serve_one(void *arg)
 	o->conn.server->serve(&o->conn, o->conn.server->arg);
 	shutdown(o->conn.fd, SHUT_RDWR);
 	atomic_fetch_sub(&o->conn.server->open, 1);
+	atomic_store(&o->over, true);
 	return NULL;
+}
+
+static void
+end_one(struct one *o)
+{
+	pthread_join(o->thread, NULL);
+	close(o->conn.fd);
+	free(o->conn.body);
+	free(o);
+}
+
+/* A free place; one whose connection is over is cleared. -1: none. */
+static int
+free_place(struct fakepg *f)
+{
+	for (int i = 0; i < MAX_CONNS; i++) {
+		struct one *o = f->conns[i];
+
+		if (o != NULL && atomic_load(&o->over)) {
+			end_one(o);
+			f->conns[i] = o = NULL;
+		}
+		if (o == NULL)
+			return i;
+	}
+	return -1;
 }
 
 static void *
 accept_all(void *arg)
 {
 	struct fakepg *f = arg;
-	int fd, n;
+	int fd, n, place;
 
-	for (n = 0; n < MAX_CONNS; n++) {
+	for (n = 0;; n++) {
 		struct one *o;
 
 		fd = accept4(f->fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0)
 			break;
+		place = free_place(f);
+		if (place < 0) {
+			close(fd);
+			break;
+		}
 		o = calloc(1, sizeof(*o));
 		o->conn.server = f;
 		o->conn.fd = fd;
 		o->conn.number = n;
-		f->conns[n] = o;
+		f->conns[place] = o;
 		atomic_fetch_add(&f->open, 1);
 		pthread_create(&o->thread, NULL, serve_one, o);
 		atomic_fetch_add(&f->accepted, 1);
@@ -118,15 +151,11 @@ fakepg_stop(struct fakepg *f)
 	shutdown(f->fd, SHUT_RDWR);
 	pthread_join(f->acceptor, NULL);
 	close(f->fd);
-	for (int i = 0; i < MAX_CONNS && f->conns[i] != NULL; i++) {
-		struct one *o = f->conns[i];
-
-		shutdown(o->conn.fd, SHUT_RDWR);
-		pthread_join(o->thread, NULL);
-		close(o->conn.fd);
-		free(o->conn.body);
-		free(o);
-	}
+	for (int i = 0; i < MAX_CONNS; i++)
+		if (f->conns[i] != NULL) {
+			shutdown(f->conns[i]->conn.fd, SHUT_RDWR);
+			end_one(f->conns[i]);
+		}
 	free(f);
 }
 

@@ -37,6 +37,7 @@ system_tests = \
 	test/system/test_proxy \
 	test/system/test_passcmd \
 	test/system/test_pgbench \
+	test/system/test_pools \
 	test/system/test_replication \
 	test/system/test_security \
 	test/system/test_service \
@@ -105,6 +106,7 @@ test_system_test_params_LDADD = $(system_libs)
 test_system_test_peers_LDADD = $(system_libs)
 test_system_test_passcmd_LDADD = $(system_libs)
 test_system_test_pgbench_LDADD = $(system_libs)
+test_system_test_pools_LDADD = $(system_libs)
 test_system_test_security_LDADD = $(system_libs)
 test_system_test_service_LDADD = $(system_libs)
 test_system_test_proxy_LDADD = $(system_libs)
