@@ -21,6 +21,7 @@
 #include "pooling/pool.h"
 
 struct hub;
+struct host_table;
 struct registry;
 
 struct registry *registry_new(struct hub *hub);
@@ -63,6 +64,9 @@ void registry_drop_walsender(struct registry *r, struct pool *p);
  * the database away meanwhile, or given it another forced user. */
 struct pool *registry_pool(struct registry *r, const struct config *cfg,
     const struct pool_key *k);
+
+/* How the servers' hosts do, for SHOW HOSTS. */
+struct host_table *registry_hosts(struct registry *r);
 
 /* A cached verifier for (user, plain secret): true and a copy. */
 bool registry_verifier(struct registry *r, const char *user,

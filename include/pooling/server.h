@@ -112,6 +112,10 @@ struct server {
 	uint8_t key[256];
 	uint16_t key_n;
 	char *host; /* of the target's list */
+	size_t host_i; /* its place there */
+	bool host_counted;
+	/* The attempt failed for its host's sake, and there are others. */
+	bool other_host;
 	struct addr addr; /* the peer's */
 	struct addr local;
 	usec_t born_us; /* connect begun */

@@ -17,6 +17,7 @@
 #include "proto/param.h"
 #include "proto/scram.h"
 
+struct hosts;
 struct keycache;
 struct passwords;
 
@@ -50,7 +51,10 @@ struct server_target {
 	struct dns *dns;
 	struct keycache *keycache; /* NULL: keys are derived on the spot */
 	struct tcp_tuning tcp;
-	_Atomic unsigned turn; /* next entry of a host list */
+	struct hosts *hosts; /* of `host`; NULL: what has one host */
+	bool in_turn; /* load_balance_hosts */
+	usec_t patience_us; /* for a host, while there are others; 0 = none */
+	_Atomic unsigned turn; /* next entry of a host list, without hosts */
 	_Atomic int cancels; /* cancel connections under way */
 	_Atomic int cancels_waiting;
 	int max_cancels;
@@ -87,7 +91,7 @@ void target_credential(const struct server_target *t,
  * others. */
 uint64_t target_stamp(const struct server_target *t);
 
-/* The next host of the list, into out. */
+/* The next host of the list, into out; for targets without `hosts`. */
 #define TARGET_HOST 256
 void target_host(struct server_target *t, char out[TARGET_HOST]);
 /* Whether a host is a directory of Unix sockets. */

@@ -85,10 +85,11 @@ static const struct option database_options[] = {
 "Instead of the global server_down_after.") },
 { .name = "load_balance_hosts", .type = OPT_ENUM,
 .words = load_balance_words, .def = "round-robin",
-.flags = OPT_RELOAD | OPT_LATER,
+.flags = OPT_RELOAD,
 .offset = offsetof(struct database_conf, load_balance_hosts), HELP(
 "With a list of hosts: take them in turn, or stay with one while it "
-"works.") },
+"works. Either way one that does not answer is passed over while another "
+"does.") },
 { TEXT(database_conf, connect_query, 0), HELP(
 "SQL sent to a server after login, before its first use. Its errors are only "
 "logged.") },

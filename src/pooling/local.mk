@@ -8,6 +8,7 @@ pooler_core_sources += \
 	include/pooling/cancel.h src/pooling/cancel.c \
 	include/pooling/passwords.h src/pooling/passwords.c \
 	include/pooling/keycache.h src/pooling/keycache.c \
+	include/pooling/hosts.h src/pooling/hosts.c \
 	include/pooling/target.h src/pooling/target.c \
 	include/pooling/canceler.h src/pooling/canceler.c \
 	include/pooling/peers.h src/pooling/peers.c \

@@ -231,8 +231,12 @@ pool_failed(struct server *s, const struct err *e, bool refused)
 	    TALLY_CONNECT, e->sqlstate, e->msg);
 	pool_lock(p);
 	set_inbound_locked(p, s, false);
-	note_failure_locked(p, e, refused, now, s->born_us);
-	fail_overdue_locked(p, &list, now, s->born_us);
+	/* Another host of the list is asked next, as if this one had not
+	 * been. */
+	if (!s->other_host) {
+		note_failure_locked(p, e, refused, now, s->born_us);
+		fail_overdue_locked(p, &list, now, s->born_us);
+	}
 	if (p->count[SV_CONNECTING] + p->count[SV_LOGIN] <= 1)
 		p->down.stirred_us = 0;
 	pool_unlock(p);

@@ -13,6 +13,7 @@ registry_new(struct hub *hub)
 
 	pthread_mutex_init(&r->mu, NULL);
 	r->hub = hub;
+	r->hosts = host_table_new();
 	r->slab = slab_new();
 	r->databases = map_new_in(r->slab);
 	r->users = map_new();
@@ -94,6 +95,7 @@ registry_free(struct registry *r)
 	map_free(r->databases);
 	map_free(r->users);
 	slab_free(r->slab);
+	host_table_free(r->hosts);
 	buf_free(&r->recent);
 	buf_free(&r->earlier);
 	pthread_mutex_destroy(&r->mu);
@@ -163,6 +165,12 @@ registry_user(struct registry *r, const struct config *cfg, const char *name)
 	}
 	pthread_mutex_unlock(&r->mu);
 	return u;
+}
+
+struct host_table *
+registry_hosts(struct registry *r)
+{
+	return r->hosts;
 }
 
 struct database *

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "base/slab.h"
+#include "pooling/hosts.h"
 #include "pooling/registry.h"
 
 /*
@@ -34,6 +35,7 @@ struct registry {
 	pthread_mutex_t mu; /* over all that follows */
 	struct hub *hub;
 	struct slab *slab; /* the databases, the slots, the entries of the maps */
+	struct host_table *hosts;
 	struct map *databases;
 	struct map *users;
 	struct map *slots; /* by "database\0user" */

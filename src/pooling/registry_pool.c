@@ -9,6 +9,11 @@
 #include "proto/auth.h"
 #include "registry_impl.h"
 
+/* How long the hosts of a list together may take to say a first word, and
+ * each of them at least. */
+#define PATIENCE_ALL_US (10 * USEC_PER_SEC)
+#define PATIENCE_MIN_US (100 * USEC_PER_MSEC)
+
 static char *
 dup_or_null(const char *s)
 {
@@ -34,6 +39,27 @@ tell_place(struct server_target *t, const struct config *cfg,
 	if (t->secret_line > 0)
 		t->secret_file = xstrdup(is_conf ? conf->file :
 		    cfg->auth_file);
+}
+
+/* With several hosts each gets its part of the time after which clients are
+ * told that the server is down. */
+static void
+set_hosts(struct registry *r, struct server_target *t,
+    const struct config *cfg, const struct database_conf *conf)
+{
+	usec_t us = config_server_down_after_us(cfg, conf);
+	size_t n;
+
+	t->hosts = hosts_get(r->hosts, t->host, t->port, t->unix_socket_dir);
+	t->in_turn = conf->load_balance_hosts == LOAD_BALANCE_ROUND_ROBIN;
+	n = hosts_count(t->hosts);
+	if (n < 2)
+		return;
+	if (us <= 0 || us > PATIENCE_ALL_US)
+		us = PATIENCE_ALL_US;
+	t->patience_us = us / (usec_t)(n + 1);
+	if (t->patience_us < PATIENCE_MIN_US)
+		t->patience_us = PATIENCE_MIN_US;
 }
 
 struct server_target *
@@ -83,6 +109,7 @@ registry_make_target(struct registry *r, const struct config *cfg,
 	t->unix_socket_dir = xstrdup(cfg->unix_socket_dir[0] ?
 	    cfg->unix_socket_dir : "/tmp");
 	t->connect_timeout_us = cfg->server_connect_timeout_us;
+	set_hosts(r, t, cfg, conf);
 	t->log_connections = cfg->log_connections;
 	t->log_disconnections = cfg->log_disconnections;
 	t->dns = r->hub->dns;

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "pooling/canceler.h"
+#include "pooling/hosts.h"
 #include "pooling/server_login.h"
 #include "proto/msg.h"
 #include "proto/reply.h"
@@ -121,6 +122,8 @@ server_free(struct server *s)
 	settings_unref(s->settings);
 	stmt_server_free(s->stmts);
 	welcome_unref(s->welcome);
+	if (s->host_counted)
+		hosts_end(s->target->hosts, s->host_i);
 	target_unref(s->target);
 	wipe(s->key, sizeof(s->key));
 	free(s->host);
@@ -184,7 +187,10 @@ server_retire(struct server *s, const char *reason)
 	log_closing(s, reason);
 	enter(s, SV_CLOSING);
 	login_state_free(s);
-	if (s->stream.fd < 0 || s->stream.connecting || s->stream.broken)
+	/* Nobody waits for the end of what has never answered while there is
+	 * another host to ask. */
+	if (s->stream.fd < 0 || s->stream.connecting || s->stream.broken ||
+	    s->other_host)
 		s->eof = true;
 	if (s->eof) {
 		server_gone(s);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "pooling/hosts.h"
 #include "pooling/keycache.h"
 #include "pooling/passwords.h"
 #include "pooling/server.h"
@@ -24,7 +25,6 @@ struct login_state {
 	bool asking; /* dns has it */
 	struct dns_query query;
 	size_t next_addr;
-	char host[TARGET_HOST];
 	bool asking_password; /* a program is being run for it */
 	struct password_query password;
 	struct buf request; /* the server's, meanwhile */
@@ -33,6 +33,7 @@ struct login_state {
 	struct key_query keys;
 	struct auth_client *auth;
 	struct buf welcome;
+	bool hasty; /* its host has not answered, and there are others */
 	bool proven; /* AuthenticationOk has come */
 	bool connect_query; /* it is running */
 	bool failed;
@@ -77,6 +78,9 @@ fail_as(struct server *s, const struct err *e, bool refused,
 			return;
 		s->login->failed = true;
 	}
+	if (s->host_counted && !refused)
+		s->other_host = hosts_failed(s->target->hosts, s->host_i, e,
+		    loop_now(s->loop));
 	server_label(s, label);
 	/* Many pools may fail for one reason. */
 	log_limited(&limit, 50 * USEC_PER_MSEC, LVL_WARNING,
@@ -213,6 +217,38 @@ on_dns(struct dns_query *q)
 	(void)dial_next(s);
 }
 
+static void
+choose_host(struct server *s)
+{
+	struct server_target *t = s->target;
+	char host[TARGET_HOST];
+
+	if (!t->hosts) {
+		target_host(t, host);
+		s->host = xstrdup(host);
+		return;
+	}
+	s->host_i = hosts_begin(t->hosts, t->in_turn, s->born_us);
+	s->host_counted = true;
+	s->host = xstrdup(hosts_name(t->hosts, s->host_i));
+	s->login->hasty = t->patience_us > 0 &&
+	    hosts_has_other(t->hosts, s->host_i, s->born_us);
+}
+
+/* A host that says nothing is not waited for while another may be alive. */
+static void
+set_login_timer(struct server *s)
+{
+	usec_t us = s->target->connect_timeout_us;
+
+	if (s->login->hasty && (!us || s->target->patience_us < us))
+		us = s->target->patience_us;
+	if (us)
+		timer_set(s->loop, &s->timer, s->born_us + us);
+	else
+		timer_clear(&s->timer);
+}
+
 void
 server_start(struct server *s, struct loop *l)
 {
@@ -224,11 +260,8 @@ server_start(struct server *s, struct loop *l)
 	ls->server = s;
 	s->born_us = loop_now(l);
 	s->born_wall_us = clock_wall_us();
-	target_host(s->target, ls->host);
-	s->host = xstrdup(ls->host);
-	if (s->target->connect_timeout_us)
-		timer_set(l, &s->timer,
-		    s->born_us + s->target->connect_timeout_us);
+	choose_host(s);
+	set_login_timer(s);
 	if (host_is_unix(s->host)) {
 		dial(s, NULL);
 	} else if (addr_parse(&a, s->host, (uint16_t)s->target->port)) {
@@ -592,6 +625,8 @@ login_error(struct server *s, struct span body)
 static void
 logged_in(struct server *s)
 {
+	if (s->host_counted)
+		hosts_reached(s->target->hosts, s->host_i);
 	s->welcome = welcome_new(buf_span(&s->login->welcome), s->params);
 	login_state_free(s);
 	timer_clear(&s->timer);
@@ -628,6 +663,10 @@ bool
 login_message(struct server *s, uint8_t type, struct span body)
 {
 	s->owner->progress(s);
+	if (UNLIKELY(s->login->hasty)) {
+		s->login->hasty = false;
+		set_login_timer(s);
+	}
 	if (type == 'S')
 		return login_parameter(s, body);
 	if (type == 'N')

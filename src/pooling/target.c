@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/map.h"
+#include "pooling/hosts.h"
 #include "proto/auth.h"
 
 struct server_target *
@@ -60,6 +61,7 @@ target_unref(struct server_target *t)
 		free_strings(t);
 	}
 	param_names_unref(t->names);
+	hosts_unref(t->hosts);
 	wipe(&t->keys, sizeof(t->keys));
 	free(t);
 }
@@ -137,6 +139,9 @@ copy(const struct server_target *t)
 	c->database = xstrdup(t->database);
 	c->host = xstrdup(t->host);
 	c->port = t->port;
+	c->hosts = t->hosts ? hosts_ref(t->hosts) : NULL;
+	c->in_turn = t->in_turn;
+	c->patience_us = t->patience_us;
 	c->dbname = xstrdup(t->dbname);
 	c->user = xstrdup(t->user);
 	c->secret = t->secret ? xstrdup(t->secret) : NULL;

@@ -119,10 +119,7 @@ START_TEST(later_keys_warn_once_each_and_only_off_their_default)
 {
 	expect_report(QUIET "dns_zone_check_period = 9\nso_reuseport=0\n"
 	    "max_prepared_statements = 200\nclient_tls_sslmode = prefer\n"
-	    "[databases]\na = load_balance_hosts=round-robin\n"
-	    "b = load_balance_hosts=disable\n[peers]\n1 = host=x\n",
-	    "warning: pooler.ini:9: \"load_balance_hosts\" has no effect in "
-	    "this version yet\n"
+	    "[peers]\n1 = host=x\n",
 	    "warning: pooler.ini:6: \"client_tls_sslmode\" has no effect in "
 	    "this version yet\n"
 	    "warning: pooler.ini:3: \"dns_zone_check_period\" has no "
