@@ -46,6 +46,8 @@ struct ledger_offer {
 	bool over; /* a quota has more in use than it allows now */
 	int total, size, reserve;
 	usec_t hungry_us; /* since when another pool claims a slot; 0 = none */
+	int hungry_held; /* ... and how many it has */
+	int held; /* slots of that quota that this pool has */
 	usec_t mine_us; /* since when this worker's first waits; 0 = none */
 	usec_t oldest_us; /* since when the oldest elsewhere waits; 0 = none,
 			   * or it is being brought a server already */

@@ -5,7 +5,8 @@
  *
  * A slot is taken before a connection is begun and given back when its socket
  * has been seen to end. A pool that finds no slot leaves a claim; whoever
- * gives a slot back takes the oldest claims and lets those pools try again.
+ * gives a slot back lets the pool try again that has the fewest, and of those
+ * the one that has claimed for longest.
  * Under the quota's mutex there is no moment at which a slot is free
  * and a claim is asleep, which is what a bare atomic counter would lose.
  *
@@ -30,7 +31,7 @@ struct quota_member {
 	TAILQ_ENTRY(quota_member) claim_link;
 	TAILQ_ENTRY(quota_member) holder_link;
 	_Atomic usec_t since_us; /* of the claim; 0 = none */
-	int held; /* slots this pool has */
+	_Atomic int held; /* slots this pool has; written under the mutex */
 };
 TAILQ_HEAD(quota_list, quota_member);
 
@@ -44,9 +45,10 @@ struct quota {
 	/* Connections being closed so that a claim can be met. */
 	_Atomic int evicting;
 	_Atomic int n_claims;
-	/* Since when the oldest claim stands; 0 = none. Read without the
-	 * mutex at each release. */
+	/* The claim that is met next: since when it stands, 0 = none, and how
+	 * many slots that pool has. Read without the mutex at each release. */
 	_Atomic usec_t hungry_us;
+	_Atomic int hungry_held;
 };
 
 void quota_init(struct quota *q, int limit);
@@ -55,7 +57,7 @@ void quota_fini(struct quota *q);
  * claim. */
 bool quota_take(struct quota *q, struct quota_member *m, usec_t now);
 void quota_give(struct quota *q, struct quota_member *m);
-/* While there is room: withdraws the oldest claim and returns its pool, with a
+/* While there is room: withdraws the claim that is met next and returns its pool, with a
  * reference that the caller drops after letting it try again. To be called
  * until it gives NULL whenever a slot was given back: a pool that was woken
  * may have no use for the slot just now. */
@@ -75,5 +77,7 @@ bool quota_is_over(const struct quota *q);
 /* Since when a claim of another pool than m's waits for which no connection is
  * being closed yet; 0 = none. Takes no lock. */
 usec_t quota_hungry(struct quota *q, const struct quota_member *m);
+/* How many slots the pool has that made it. Takes no lock. */
+int quota_hungry_held(const struct quota *q);
 
 #endif

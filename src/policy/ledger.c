@@ -4,6 +4,8 @@
 /* A claim of another pool must be older than our own waiter by this much
  * before a connection is given up for it: making a new one costs time. */
 #define EVICT_SLACK_US (10 * USEC_PER_MSEC)
+/* ... and by so much where one of two must have one more. */
+#define TAKE_TURNS_US (1 * USEC_PER_SEC)
 
 /* Room for one more, by this pool's own bound. */
 static bool
@@ -55,6 +57,26 @@ is_clearly_older(const struct ledger_offer *o)
 	    o->now_us - o->moved_us >= 2 * o->slack_us;
 }
 
+/*
+ * Whether a busy pool gives up a server for another one that has waited
+ * longer: soon, if that evens out what they have, or if the other has none at
+ * all and would starve; now and then, if it has one more, which must be
+ * somebody's. Without that bound servers would go back and forth between pools
+ * that have the same, and be made anew each time.
+ */
+static bool
+is_worth_more_elsewhere(const struct ledger_offer *o, usec_t first)
+{
+	if (!o->hungry_us)
+		return false;
+	if (!first)
+		return true;
+	if (o->hungry_held > 0 && o->held < o->hungry_held + 2)
+		return o->held > o->hungry_held &&
+		    first > o->hungry_us + TAKE_TURNS_US;
+	return first > o->hungry_us + EVICT_SLACK_US;
+}
+
 enum ledger_fate
 ledger_fate(const struct ledger_offer *o)
 {
@@ -70,8 +92,7 @@ ledger_fate(const struct ledger_offer *o)
 		return LEDGER_CLOSE_SURPLUS;
 	if (o->oldest_us && (!first || o->oldest_us < first))
 		first = o->oldest_us;
-	if (o->hungry_us &&
-	    (!first || first > o->hungry_us + EVICT_SLACK_US))
+	if (is_worth_more_elsewhere(o, first))
 		return LEDGER_CLOSE_EVICTED;
 	if (!first)
 		return LEDGER_IDLE;

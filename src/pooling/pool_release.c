@@ -25,8 +25,14 @@ view_offer_locked(struct pool *p, const struct server *s, usec_t now,
 	o->reserve = p->set->reserve;
 	o->hungry_us = quota_hungry(&p->db->servers, &p->by_db);
 	hungry = quota_hungry(&p->user->servers, &p->by_user);
-	if (hungry && (!o->hungry_us || hungry < o->hungry_us))
+	if (hungry && (!o->hungry_us || hungry < o->hungry_us)) {
 		o->hungry_us = hungry;
+		o->hungry_held = quota_hungry_held(&p->user->servers);
+		o->held = p->by_user.held;
+	} else if (o->hungry_us) {
+		o->hungry_held = quota_hungry_held(&p->db->servers);
+		o->held = p->by_db.held;
+	}
 	o->slack_us = p->set->handover_slack_us;
 	o->moved_us = p->moved_us;
 	o->now_us = now;

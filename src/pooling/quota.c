@@ -1,4 +1,4 @@
-/* A bound over several pools, with claims in the order they came. */
+/* A bound over several pools, with claims by need. */
 #include "pooling/quota.h"
 
 #include <assert.h>
@@ -11,7 +11,10 @@ quota_init(struct quota *q, int limit)
 	q->used = 0;
 	TAILQ_INIT(&q->claims);
 	TAILQ_INIT(&q->holders);
+	atomic_store(&q->evicting, 0);
+	atomic_store(&q->n_claims, 0);
 	atomic_store(&q->hungry_us, 0);
+	atomic_store(&q->hungry_held, 0);
 }
 
 void
@@ -21,12 +24,33 @@ quota_fini(struct quota *q)
 	pthread_mutex_destroy(&q->mu);
 }
 
-/* The oldest claim decides what releases compare themselves with. */
+/* So many of the oldest claims are compared. */
+#define CLAIMS_LOOK 64
+
+/* Fair queueing: who has the fewest slots, and then who has waited longest. */
+static struct quota_member *
+next_claim(const struct quota *q)
+{
+	struct quota_member *m, *best = NULL;
+	int n = 0;
+
+	TAILQ_FOREACH(m, &q->claims, claim_link) {
+		if (!best || m->held < best->held)
+			best = m;
+		if (best->held == 0 || ++n == CLAIMS_LOOK)
+			break;
+	}
+	return best;
+}
+
+/* What releases compare themselves with. */
 static void
 note_hungry(struct quota *q)
 {
-	struct quota_member *first = TAILQ_FIRST(&q->claims);
+	struct quota_member *first = next_claim(q);
 
+	atomic_store_explicit(&q->hungry_held, first ? first->held : 0,
+	    memory_order_relaxed);
 	atomic_store_explicit(&q->hungry_us, first ? first->since_us : 0,
 	    memory_order_relaxed);
 }
@@ -62,7 +86,7 @@ quota_next(struct quota *q)
 	struct pool *p = NULL;
 
 	pthread_mutex_lock(&q->mu);
-	m = TAILQ_FIRST(&q->claims);
+	m = next_claim(q);
 	if (m && has_room(q)) {
 		drop_claim(q, m);
 		p = refer(m);
@@ -101,6 +125,8 @@ quota_give(struct quota *q, struct quota_member *m)
 	q->used--;
 	if (--m->held == 0)
 		TAILQ_REMOVE(&q->holders, m, holder_link);
+	if (m->since_us)
+		note_hungry(q);
 	pthread_mutex_unlock(&q->mu);
 }
 
@@ -147,6 +173,12 @@ quota_hungry(struct quota *q, const struct quota_member *m)
 	    atomic_load(&q->evicting) >= atomic_load(&q->n_claims))
 		return 0;
 	return since;
+}
+
+int
+quota_hungry_held(const struct quota *q)
+{
+	return atomic_load_explicit(&q->hungry_held, memory_order_relaxed);
 }
 
 int

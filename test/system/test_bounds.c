@@ -160,6 +160,52 @@ START_TEST (database_bound_holds_over_four_users) {
 }
 END_TEST
 
+/* --- fairness between pools that share a budget --- */
+
+/* Jain's index: 1 when all have the same, 1/n when one has all. */
+static double
+jain(const double *x, int n)
+{
+	double sum = 0, squares = 0;
+
+	for (int i = 0; i < n; i++) {
+		sum += x[i];
+		squares += x[i] * x[i];
+	}
+	return squares > 0 ? sum * sum / (n * squares) : 0;
+}
+
+/* Three users with 15 clients each, and 10 servers for all of them. */
+START_TEST (users_share_a_database_evenly) {
+	struct load_plan plan = { .clients = 45,
+		.conninfos = users,
+		.n_conninfos = 3,
+		.sql = "SELECT pg_sleep(0.005)" };
+	double done[3] = { 0 };
+	struct sampler *s;
+	struct load *l;
+	int evicted;
+
+	pooler_start("default_pool_size = 10\nmax_db_connections = 10\n"
+		     "worker_threads = %d\n",
+	    workers[_i]);
+	s = sampler_start("true");
+	l = load_start(&plan);
+	run_until(l, 3000, 30000);
+	for (int i = 0; i < 45; i++)
+		done[i % 3] += (double)load_done_by(l, i);
+	load_stop(l);
+	ck_assert_int_le(sampler_stop(s), 10);
+	ck_assert_msg(jain(done, 3) >= 0.95, "%.0f, %.0f and %.0f: index %.3f",
+	    done[0], done[1], done[2], jain(done, 3));
+	/* A server that is made anew costs more than it serves. */
+	evicted = pooler_log_count(pooler_current(), "evicted");
+	ck_assert_msg(evicted < (done[0] + done[1] + done[2]) / 20,
+	    "%d evictions for %.0f transactions", evicted,
+	    done[0] + done[1] + done[2]);
+}
+END_TEST
+
 START_TEST (idle_server_of_another_user_is_evicted) {
 	PGconn *a, *b;
 
@@ -416,6 +462,7 @@ main(void)
 	FX_ADD_LOOP(s, pool_size_holds_while_servers_are_killed, 60, N_WORKERS);
 	FX_ADD_LOOP(s, session_mode_keeps_the_bound_too, 40, N_WORKERS);
 	FX_ADD_LOOP(s, database_bound_holds_over_four_users, 40, N_WORKERS);
+	FX_ADD_LOOP(s, users_share_a_database_evenly, 60, N_WORKERS);
 	FX_ADD(s, idle_server_of_another_user_is_evicted, 20);
 	FX_ADD_LOOP(s, user_bound_holds_over_three_databases, 40, N_WORKERS);
 	FX_ADD_LOOP(s, auto_size_bounds_all_pools_of_a_database_together, 40,

@@ -61,6 +61,36 @@ START_TEST(claims_are_met_in_the_order_they_came)
 }
 END_TEST
 
+/* Who has the fewest comes first, whoever came first. */
+START_TEST(claims_are_met_by_need)
+{
+	struct quota q;
+	struct member a, b, c;
+
+	member_init(&a);
+	member_init(&b);
+	member_init(&c);
+	quota_init(&q, 3);
+	ck_assert(quota_take(&q, &a.m, 1));
+	ck_assert(quota_take(&q, &a.m, 1));
+	ck_assert(quota_take(&q, &b.m, 1));
+	ck_assert(!quota_take(&q, &a.m, 2));
+	ck_assert_int_eq(quota_hungry_held(&q), 2);
+	ck_assert(!quota_take(&q, &b.m, 3));
+	ck_assert_int_eq(quota_hungry_held(&q), 1);
+	ck_assert(!quota_take(&q, &c.m, 4));
+	ck_assert_int_eq(quota_hungry_held(&q), 0);
+	ck_assert_int_eq(quota_hungry(&q, &a.m), 4);
+	quota_give(&q, &a.m);
+	ck_assert_ptr_eq(next_of(&q), &c);
+	quota_withdraw(&q, &a.m);
+	quota_withdraw(&q, &b.m);
+	quota_give(&q, &a.m);
+	quota_give(&q, &b.m);
+	quota_fini(&q);
+}
+END_TEST
+
 START_TEST(claim_that_is_withdrawn_is_not_met)
 {
 	struct quota q;
@@ -385,6 +415,7 @@ END_TEST
 
 UNIT_MAIN(UNIT_SUITE("quota",
     claims_are_met_in_the_order_they_came,
+    claims_are_met_by_need,
     claim_that_is_withdrawn_is_not_met,
     who_asks_without_a_claim_leaves_none,
     raised_limit_lets_claims_through,
