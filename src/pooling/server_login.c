@@ -78,7 +78,8 @@ fail_as(struct server *s, const struct err *e, bool refused,
 			return;
 		s->login->failed = true;
 	}
-	if (s->host_counted && !refused)
+	if (s->host_counted && !refused &&
+	    (severity || strncmp(e->sqlstate, "08", 2) == 0))
 		s->other_host = hosts_failed(s->target->hosts, s->host_i, e,
 		    loop_now(s->loop));
 	server_label(s, label);
