@@ -137,6 +137,9 @@ struct relay_hold {
 	const char *state; /* a literal */
 	usec_t since_us;
 	usec_t xact_us; /* when the transaction began; 0 = none is open */
+	/* Of the query that runs; 0 = not known, since slow queries are not
+	 * looked for (log_min_duration). */
+	uint64_t fingerprint;
 };
 void relay_describe(const struct relay *r, struct relay_hold *out);
 usec_t relay_query_since(const struct relay *r);

@@ -128,6 +128,7 @@ struct hold_info {
 	const char *state; /* a literal */
 	usec_t since_us; /* 0 = not known */
 	usec_t xact_us; /* 0 = no transaction is open */
+	uint64_t fingerprint; /* of what it runs; 0 = not known */
 };
 bool worker_describe_hold(const struct server *s, struct hold_info *out);
 /* Closes the client with FATAL e; false if it is not here. */

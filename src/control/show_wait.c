@@ -2,6 +2,8 @@
  * show_wait: who waits and for what (WAITERS), who has what they wait for
  * (HOLDERS), and how the workers fare (WORKERS).
  */
+#include <inttypes.h>
+
 #include "control/show_tables.h"
 
 static void
@@ -106,6 +108,9 @@ static const struct rows_column holder_columns[] = {
 	{ "client_addr", COL_TEXT, "" },
 	{ "client_port", COL_INT4, "" },
 	{ "worker", COL_INT4, "Worker thread it is on." },
+	{ "fingerprint", COL_TEXT,
+	    "Of the query that runs, as in the log of slow queries; NULL: none "
+	    "runs, or log_min_duration is off." },
 };
 
 static void
@@ -148,6 +153,8 @@ add_holder(struct rows *r, struct worker *w, const struct conn_info *i)
 	put_since(r, w, h.xact_us);
 	put_client(r, w, h.client);
 	rows_int(r, i->worker);
+	if (h.fingerprint != 0)
+		rows_textf(r, "%016" PRIx64, h.fingerprint);
 }
 
 static void

@@ -45,6 +45,7 @@ relay_describe(const struct relay *r, struct relay_hold *out)
 	uint8_t status = r->a.server->pipeline.status;
 
 	out->xact_us = r->xact_us;
+	out->fingerprint = r->query_us ? relay_slow_fingerprint(r) : 0;
 	if (r->syncing)
 		say(out, "replaying settings", r->sync_us);
 	else if (r->gone_us)

@@ -239,6 +239,8 @@ extern const struct stream_ops relay_server_ops;
 
 void relay_slow_new(struct relay *r);
 void relay_slow_tell(struct relay *r, usec_t run_us);
+/* Of the query that runs; 0 = its text is not kept. */
+uint64_t relay_slow_fingerprint(const struct relay *r);
 /* A query begins; its text comes behind. */
 static inline void
 relay_slow_begin(struct relay *r)

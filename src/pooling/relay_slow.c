@@ -70,6 +70,14 @@ text_of(const struct relay_slow *sl)
 	return SPAN(sl->text, end ? (size_t)(end - sl->text) : sl->text_n);
 }
 
+uint64_t
+relay_slow_fingerprint(const struct relay *r)
+{
+	if (!r->a.slow_us || !r->slow || !r->slow->text_n)
+		return 0;
+	return sql_fingerprint(text_of(r->slow));
+}
+
 void
 relay_slow_tell(struct relay *r, usec_t run_us)
 {

@@ -170,6 +170,7 @@ worker_describe_hold(const struct server *s, struct hold_info *out)
 		out->state = h.state;
 		out->since_us = h.since_us;
 		out->xact_us = h.xact_us;
+		out->fingerprint = h.fingerprint;
 	}
 	return true;
 }

@@ -98,6 +98,7 @@ START_TEST (show_holders_tells_what_each_one_does) {
 	PGconn *run, *idle, *failed, *lazy, *session;
 
 	pooler_start("worker_threads = 2\ntcp_socket_buffer = 65536\n"
+		     "log_min_duration = 3600\n"
 		     "default_pool_size = 10\n[databases]\n"
 		     "app = host=127.0.0.1 port=@PGPORT@\n"
 		     "app2 = host=127.0.0.1 port=@PGPORT@ pool_mode=session\n");
@@ -115,6 +116,12 @@ START_TEST (show_holders_tells_what_each_one_does) {
 		       "generate_series(1, 100000)");
 	WAIT_UNTIL(holds("lazy", "client is not reading"), 10000);
 	ck_assert(holds("run", "executing"));
+	ck_assert_int_eq(strlen(show_text("HOLDERS", "application_name=run",
+			     "fingerprint")),
+	    16);
+	ck_assert_str_eq(show_text("HOLDERS", "application_name=idle",
+			     "fingerprint"),
+	    "");
 	ck_assert(holds("idle", "idle in transaction"));
 	ck_assert(holds("failed", "idle in transaction (aborted)"));
 	ck_assert(holds("session", "idle in session"));
