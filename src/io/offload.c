@@ -19,7 +19,9 @@ struct offload {
 	struct job_list queue;
 	int n_queued;
 	int n_running;
-	int n_threads;
+	int n_threads; /* that run */
+	pthread_t *threads; /* all that were started */
+	int n_started;
 	int max_threads;
 	int max_queue;
 	uint64_t refused;
@@ -41,6 +43,7 @@ offload_new(const char *name, int max_threads, int max_queue)
 	copy_str(o->name, sizeof(o->name), name);
 	STAILQ_INIT(&o->queue);
 	o->max_threads = max_threads;
+	o->threads = xcalloc((size_t)max_threads, sizeof(*o->threads));
 	o->max_queue = max_queue;
 	return o;
 }
@@ -102,25 +105,24 @@ thread_main(void *arg)
 	return NULL;
 }
 
-/* Detached: nobody may have to wait for one that hangs in a library. */
 static bool
 start_thread(struct offload *o)
 {
 	sigset_t all, old;
-	pthread_attr_t a;
 	pthread_t t;
 	bool ok;
 
 	sigfillset(&all);
-	pthread_attr_init(&a);
-	pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ok = pthread_create(&t, &a, thread_main, o) == 0;
+	ok = pthread_create(&t, NULL, thread_main, o) == 0;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&a);
-	if (ok)
-		(void)pthread_setname_np(t, o->name);
-	return ok;
+	if (!ok)
+		return false;
+	(void)pthread_setname_np(t, o->name);
+	pthread_mutex_lock(&o->mu);
+	o->threads[o->n_started++] = t;
+	pthread_mutex_unlock(&o->mu);
+	return true;
 }
 
 /* A thread that could not be started is no thread; without any at all nothing
@@ -201,6 +203,7 @@ offload_free(struct offload *o, usec_t patience_us)
 		.tv_nsec = until % USEC_PER_SEC * 1000,
 	};
 	bool gone;
+	int i;
 
 	if (o == NULL)
 		return;
@@ -212,8 +215,12 @@ offload_free(struct offload *o, usec_t patience_us)
 			break;
 	gone = o->n_threads == 0;
 	pthread_mutex_unlock(&o->mu);
+	/* Nobody waits for one that hangs in a library. */
 	if (!gone)
 		return;
+	for (i = 0; i < o->n_started; i++)
+		pthread_join(o->threads[i], NULL);
+	free(o->threads);
 	pthread_cond_destroy(&o->work);
 	pthread_cond_destroy(&o->idle);
 	pthread_mutex_destroy(&o->mu);
