@@ -31,6 +31,7 @@ static const struct show *const tables[] = {
 	&show_waiters,
 	&show_holders,
 	&show_limits,
+	&show_hosts,
 	&show_workers,
 	&show_errors,
 	&show_latency,

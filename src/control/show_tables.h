@@ -19,6 +19,7 @@ extern const struct show show_hba, show_sources;
 extern const struct show show_dns_hosts, show_dns_zones;
 extern const struct show show_waiters, show_holders, show_limits;
 extern const struct show show_workers, show_errors, show_latency;
+extern const struct show show_hosts;
 
 /*
  * Runs visit on every worker, each with rows of its own, with the columns of

@@ -201,6 +201,35 @@ START_TEST (show_limits_says_where_each_comes_from) {
 }
 END_TEST
 
+/* ---- SHOW HOSTS ---- */
+
+START_TEST (show_hosts_tells_up_from_down) {
+	PGconn *c;
+
+	pooler_start("worker_threads = 2\nserver_down_after = 30\n[databases]\n"
+		     "app = host=127.0.0.1,127.0.0.9 port=@PGPORT@\n");
+	c = client_open(" ");
+	sql_ok(c, "SELECT 1");
+	ck_assert_int_eq(show_rows("HOSTS", NULL), 2);
+	ck_assert_str_eq(show_text("HOSTS", "host=127.0.0.1", "state"), "up");
+	ck_assert_int_eq(show("HOSTS", NULL, "connections"), 1);
+	ck_assert_int_eq(show("HOSTS", "host=127.0.0.1", "port"), pg_port());
+	pg_stop("immediate");
+	sql_send(c, "SELECT 2");
+	WAIT_UNTIL(show_rows("HOSTS", "state=down") == 2, 10000);
+	ck_assert_ptr_nonnull(strstr(show_text("HOSTS", NULL, "reason"),
+	    "refused"));
+	ck_assert_int_ge(show("HOSTS", NULL, "failures"), 2);
+	ck_assert_str_ne(show_text("HOSTS", NULL, "since"), "");
+	pg_start();
+	PQfinish(c);
+	c = client_open(" ");
+	sql_ok(c, "SELECT 1");
+	ck_assert_int_ge(show_rows("HOSTS", "state=up"), 1);
+	PQfinish(c);
+}
+END_TEST
+
 /* ---- SHOW ERRORS ---- */
 
 START_TEST (show_errors_counts_by_reason_and_not_by_case) {
@@ -318,6 +347,7 @@ main(void)
 	FX_ADD(s, show_waiters_knows_pause_and_a_server_that_is_down, 40);
 	FX_ADD(s, show_holders_tells_what_each_one_does, 30);
 	FX_ADD(s, show_limits_says_where_each_comes_from, 20);
+	FX_ADD(s, show_hosts_tells_up_from_down, 40);
 	FX_ADD(s, show_errors_counts_by_reason_and_not_by_case, 30);
 	FX_ADD_LOOP(s, show_latency_tells_how_long_things_take, 20, 2);
 	FX_ADD(s, counts_of_how_servers_were_found_are_shown, 20);

@@ -22,6 +22,7 @@ static const char *const for_readers[] = {
 	"SHOW DNS_ZONES",
 	"SHOW ERRORS",
 	"SHOW HOLDERS",
+	"SHOW HOSTS",
 	"SHOW LATENCY",
 	"SHOW LIMITS",
 	"SHOW LISTS",
