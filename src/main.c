@@ -31,6 +31,7 @@
 #include "pooling/cancel.h"
 #include "pooling/peers.h"
 #include "pooling/registry.h"
+#include "pooling/tls_set.h"
 #include "pooling/worker.h"
 
 /* Logins whose keys wait to be derived: some 3 ms each. */
@@ -95,6 +96,7 @@ look_at_config(const struct cli *c)
 {
 	struct config_report rep;
 	struct config *cfg;
+	struct err e;
 	int status = 1;
 
 	config_report_init(&rep);
@@ -102,6 +104,9 @@ look_at_config(const struct cli *c)
 	print_report(&rep);
 	if (cfg != NULL && c->action == CLI_PRINT)
 		status = print_config(cfg);
+	else if (cfg != NULL && !tls_set_load(cfg, NULL, &e))
+		fprintf(stderr, "%s%s%s\n", e.msg, e.hint[0] ? "\nhint: " : "",
+		    e.hint);
 	else if (cfg != NULL) {
 		printf("%s: the configuration is right\n",
 		    c->config_file ? c->config_file : "environment");
@@ -149,7 +154,8 @@ settle(struct process *p)
 			return false;
 	}
 	if (!daemon_drop_root(user, &e) ||
-	    !plane_log_targets(&p->plane, cfg, &e))
+	    !plane_log_targets(&p->plane, cfg, &e) ||
+	    !tls_set_load(p->cfg, NULL, &e))
 		return fatal(&e);
 	if (p->cli.takeover && !takeover_ask(cfg, &p->sockets,
 	    &p->predecessor, &e))

@@ -98,6 +98,13 @@ STAILQ_HEAD(mail_list, mail);
 /* Any thread. fn runs on l's thread. The node must stay put until then. */
 void loop_post(struct loop *l, struct mail *m);
 
+/* ---- what a module has for each loop ---- */
+/* Freed with the loop. One place is enough: TLS has its buffers there. */
+struct loop_extra {
+	void (*free)(struct loop_extra *x);
+};
+struct loop_extra **loop_extra(struct loop *l);
+
 /* ---- the read buffer ---- */
 /* Memory of LOOP_RBUF_FRONT + LOOP_RBUF bytes. */
 uint8_t *loop_lease(struct loop *l);

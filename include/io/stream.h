@@ -14,7 +14,11 @@
  * sent, and readable() is run later in the same turn, where stream_read()
  * gives the error.
  *
- * TLS will stand behind the same functions.
+ * TLS stands behind the same functions: after stream_start_tls() what is read
+ * and written is plain, what goes over the socket is not. Reads drive the
+ * handshake; until it is over they give STREAM_AGAIN and what is written is
+ * dropped. Bytes left inside TLS call readable() as those in the socket do. A
+ * handshake or record that fails is STREAM_ERROR, and stream_why() says why.
  *
  * Thread: the loop's. A stream changes loops with stream_detach() and
  * stream_attach(), only while nothing is unsent.
@@ -33,6 +37,10 @@
 #include "io/loop.h"
 
 struct stream;
+struct stream_tls;
+struct tls;
+struct tls_ctx;
+struct tls_peer;
 
 struct stream_ops {
 	void (*readable)(struct stream *s);
@@ -53,6 +61,7 @@ struct stream {
 	usec_t stuck_us; /* since when out has not shrunk; 0 = empty */
 	struct event ev_read;
 	struct event *ev_write; /* NULL unless needed */
+	struct stream_tls *tls; /* NULL: plain */
 	struct task wake; /* runs readable() without an event */
 };
 
@@ -75,7 +84,7 @@ void stream_set_ops(struct stream *s, const struct stream_ops *ops);
 ssize_t stream_read(struct stream *s, uint8_t *p, size_t cap);
 
 /* Whether the peer has closed and nothing is left to read. Asks the socket. */
-bool stream_has_ended(const struct stream *s);
+bool stream_has_ended(struct stream *s);
 
 /* Sends, or keeps, all of it. False when the stream is (or becomes) broken. */
 bool stream_write(struct stream *s, const void *p, size_t n);
@@ -102,5 +111,29 @@ void stream_wake(struct stream *s);
 
 void stream_detach(struct stream *s);
 void stream_attach(struct stream *s, struct loop *l);
+
+/* ---- TLS ---- */
+
+/* Goes on in TLS, as what ctx is made for. got: bytes of it that were read
+ * already. False when memory is out. */
+bool stream_start_tls(struct stream *s, struct tls_ctx *ctx,
+    const struct tls_peer *peer, struct span got);
+/* Drives the handshake alone: 1 when it is over, or what stream_read() gives.
+ * To be called from readable(). */
+int stream_handshake(struct stream *s);
+/* The handshake is over and well. */
+bool stream_is_secure(const struct stream *s);
+/* The session, for the questions of tls.h; NULL: plain. */
+const struct tls *stream_tls(const struct stream *s);
+/* Why TLS failed, "" if it has not. */
+const char *stream_why(const struct stream *s);
+/* "TLSv1.3/TLS_AES_256_GCM_SHA384"; "" for plain. */
+#define STREAM_TLS_TEXT 120
+void stream_tls_text(const struct stream *s, char *out, size_t cap);
+/* For a socket that goes on under another stream, maybe in another thread:
+ * its TLS, or NULL. The old stream says no goodbye then. */
+struct stream_tls *stream_take_tls(struct stream *s);
+void stream_give_tls(struct stream *s, struct stream_tls *t);
+void stream_tls_drop(struct stream_tls *t); /* nobody takes it; NULL is fine */
 
 #endif

@@ -61,6 +61,8 @@ enum tls_mode {
 	TLS_VERIFY_FULL,
 };
 
+enum sslnegotiation { SSLNEGOTIATION_POSTGRES, SSLNEGOTIATION_DIRECT };
+
 enum client_gone { CLIENT_GONE_CANCEL, CLIENT_GONE_FINISH };
 enum load_balance { LOAD_BALANCE_ROUND_ROBIN, LOAD_BALANCE_DISABLE };
 
@@ -251,10 +253,14 @@ struct config {
 	const char *client_tls_ca_file, *client_tls_protocols;
 	const char *client_tls_ciphers, *client_tls13_ciphers;
 	const char *client_tls_dheparams, *client_tls_ecdhcurve;
+	const char *client_tls_crl_file, *client_tls_ticket_file;
 	enum tls_mode server_tls_sslmode;
 	const char *server_tls_key_file, *server_tls_cert_file;
 	const char *server_tls_ca_file, *server_tls_protocols;
 	const char *server_tls_ciphers, *server_tls13_ciphers;
+	const char *server_tls_crl_file;
+	enum sslnegotiation server_tls_sslnegotiation;
+	struct tls_set *tls; /* what came of them; see tls_set.h */
 
 	/* DNS */
 	int64_t dns_max_ttl_us, dns_nxdomain_ttl_us;
@@ -287,6 +293,11 @@ struct config {
 	size_t n_secrets; /* users of auth_file */
 	const struct hba *hba; /* NULL unless auth_type is hba */
 };
+
+/* Has set go with the snapshot, which nobody else may have seen yet. */
+struct tls_set;
+void config_hang_tls(struct config *c, struct tls_set *set,
+    void (*unref)(struct tls_set *set));
 
 /* Atomic count. All memory is overwritten at the end. */
 struct config *config_ref(struct config *c);

@@ -20,7 +20,7 @@
 /* host is for a Unix socket, a for TCP. done() comes exactly once, never inside this call. clean: the server took
  * the request and closed the connection. */
 void canceler_start(struct loop *l, struct server_target *t,
-    const char *host, const struct addr *a, uint32_t pid, struct span key,
+    const char *host, const struct addr *a, bool tls, uint32_t pid, struct span key,
     void (*done)(void *arg, bool clean), void *arg);
 
 #endif

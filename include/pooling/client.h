@@ -73,6 +73,7 @@ struct client {
 	bool parts; /* leaving: by being told to */
 	bool leaving; /* it is closed, or moved, when its transaction is over */
 	bool skip_sync; /* its messages are dropped up to a Sync */
+	bool tls_noted; /* the login knows of it */
 	bool told; /* closing: it was sent an error */
 	bool notified; /* of being queued */
 	bool greeting; /* active: not welcomed yet, its settings are tried */

@@ -80,6 +80,7 @@ struct handover {
 	struct mail mail;
 	struct hub *hub;
 	int fd; /* non-blocking; nothing unsent */
+	struct stream_tls *tls; /* NULL: plain */
 	uint8_t *bytes; /* read already, behind the login; may be NULL */
 	size_t n_bytes;
 	struct addr peer;

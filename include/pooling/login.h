@@ -36,6 +36,8 @@ enum login_step {
 	LOGIN_CANCEL, /* a CancelRequest: see login_cancel_key() */
 	LOGIN_FAILED, /* tell the client e, FATAL, and close */
 	LOGIN_CLOSE, /* close without a word */
+	LOGIN_TLS, /* go on in TLS; then login_set_tls() */
+	LOGIN_DIRECT_TLS, /* the same, and what was fed is TLS already */
 	LOGIN_DROP, /* the same, and without a line in the log */
 };
 

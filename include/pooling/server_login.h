@@ -15,6 +15,8 @@ struct stream_ops;
 
 /* The socket is connected, or failed to. */
 void login_connected(struct server *s);
+/* Something came; true: it was about TLS, before any message. */
+bool login_readable(struct server *s);
 /* A whole message came. False when the server is closing. Once it is logged in,
  * s->login is NULL, and the owner is told behind the batch. */
 bool login_message(struct server *s, uint8_t type, struct span body);

@@ -14,6 +14,7 @@
 #include "io/addr.h"
 #include "io/dns.h"
 #include "io/tcp.h"
+#include "io/tls.h"
 #include "proto/param.h"
 #include "proto/scram.h"
 
@@ -55,6 +56,9 @@ struct server_target {
 	bool in_turn; /* load_balance_hosts */
 	usec_t patience_us; /* for a host, while there are others; 0 = none */
 	_Atomic unsigned turn; /* next entry of a host list, without hosts */
+	struct tls_ctx *tls; /* NULL: plain */
+	bool tls_required; /* a server that has none will not do */
+	bool tls_direct; /* without asking */
 	_Atomic int cancels; /* cancel connections under way */
 	_Atomic int cancels_waiting;
 	int max_cancels;

@@ -103,6 +103,7 @@ struct conn_info {
 	const void *ptr;
 	const void *link; /* NULL if none */
 	int remote_pid;
+	char tls[STREAM_TLS_TEXT]; /* "" = plain */
 	const char *application_name;
 	uint64_t id;
 	bool logged_in; /* clients in login are in SHOW SOCKETS only */

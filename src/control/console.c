@@ -245,6 +245,8 @@ console_new(struct plane *pl, struct handover *h)
 	};
 	plane_sit(pl, &c->seat);
 	stream_init(&c->stream, l, h->fd, &ops);
+	stream_give_tls(&c->stream, h->tls);
+	h->tls = NULL;
 	cancel_key_add(pl->hub->keys, &c->cancel, l, cancel_called);
 	if (h->n_bytes > 0)
 		buf_append(&c->in, h->bytes, h->n_bytes);

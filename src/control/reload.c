@@ -11,6 +11,7 @@
 #include "io/dns.h"
 #include "pooling/peers.h"
 #include "pooling/registry.h"
+#include "pooling/tls_set.h"
 #include "pooling/worker.h"
 
 struct change {
@@ -44,10 +45,15 @@ configure_dns(struct plane *pl, const struct config *cfg, struct err *e)
 
 /* What may fail comes first, and is taken back then. */
 static bool
-put_outside(struct plane *pl, const struct config *cfg, struct err *e)
+put_outside(struct plane *pl, struct config *cfg, struct err *e)
 {
 	struct err ignored;
 
+	if (!tls_set_load(cfg, pl->hub->cfg, e)) {
+		log_warn("TLS configuration could not be reloaded, keeping "
+		    "old configuration");
+		return false;
+	}
 	if (!configure_dns(pl, cfg, e))
 		return false;
 	if (plane_log_targets(pl, cfg, e))

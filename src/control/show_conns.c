@@ -102,7 +102,7 @@ put_conn(struct rows *r, const struct conn_info *i, const char *state)
 	put_ptr(r, i->ptr);
 	put_ptr(r, i->link);
 	rows_int(r, i->remote_pid);
-	rows_text(r, ""); /* tls */
+	rows_text(r, i->tls);
 	rows_text(r, i->application_name != NULL ? i->application_name : "");
 	rows_uint(r, i->prepared);
 	rows_uint(r, i->id);

@@ -15,3 +15,8 @@ pooler_core_sources += \
 	include/io/dns.h src/io/dns.c \
 	src/io/resolver.h src/io/resolver.c \
 	include/io/tcp.h src/io/tcp.c
+
+pooler_core_sources += \
+	src/io/stream_impl.h src/io/stream_tls.c \
+	include/io/tls.h src/io/tls.c src/io/tls_impl.h \
+	src/io/tls_ctx.c src/io/tls_file.c src/io/tls_ticket.c

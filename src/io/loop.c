@@ -39,6 +39,7 @@ struct loop {
 	struct event ev_mail;
 
 	struct keep_pool *keeps;
+	struct loop_extra *extra;
 	uint8_t *rbuf;
 	bool leased;
 };
@@ -352,6 +353,8 @@ loop_free(struct loop *l)
 	close(l->mail_fd);
 	pthread_mutex_destroy(&l->mail_mu);
 	keep_pool_free(l->keeps);
+	if (l->extra)
+		l->extra->free(l->extra);
 	free(l->heap);
 	free(l->rbuf);
 	free(l);
@@ -437,6 +440,12 @@ struct keep_pool *
 loop_keeps(struct loop *l)
 {
 	return l->keeps;
+}
+
+struct loop_extra **
+loop_extra(struct loop *l)
+{
+	return &l->extra;
 }
 
 bool

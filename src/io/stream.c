@@ -1,5 +1,5 @@
 /* Bytes over a socket, without blocking. */
-#include "io/stream.h"
+#include "stream_impl.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -73,8 +73,8 @@ disarm_write(struct stream *s)
 }
 
 /* What is unsent can never be sent. The owner hears of it by reading. */
-static void
-stream_break(struct stream *s, int err)
+void
+stream_break(struct stream *s, int err, bool tell)
 {
 	if (s->broken)
 		return;
@@ -83,7 +83,8 @@ stream_break(struct stream *s, int err)
 	keep_clear(loop_keeps(s->loop), &s->out);
 	s->stuck_us = 0;
 	disarm_write(s);
-	stream_wake(s);
+	if (tell)
+		stream_wake(s);
 }
 
 /* What a write that took nothing means: 0 for later, or -1 for never. */
@@ -92,7 +93,7 @@ write_failed(struct stream *s)
 {
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
 		return 0;
-	stream_break(s, errno);
+	stream_break(s, errno, true);
 	return -1;
 }
 
@@ -216,6 +217,8 @@ stream_close(struct stream *s)
 {
 	if (s->fd < 0)
 		return;
+	if (s->tls)
+		stream_tls_close(s);
 	if (s->attached) {
 		if (s->reading)
 			event_del(&s->ev_read);
@@ -235,13 +238,11 @@ stream_set_ops(struct stream *s, const struct stream_ops *ops)
 	s->ops = ops;
 }
 
-ssize_t
-stream_read(struct stream *s, uint8_t *p, size_t cap)
+static inline ssize_t
+read_socket(struct stream *s, uint8_t *p, size_t cap)
 {
 	ssize_t n;
 
-	if (s->broken)
-		return STREAM_ERROR;
 	do
 		n = RECV(s->fd, p, cap);
 	while (n < 0 && errno == EINTR);
@@ -252,22 +253,36 @@ stream_read(struct stream *s, uint8_t *p, size_t cap)
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
 		return STREAM_AGAIN;
 	/* The owner is told right here: no wake-up is owed. */
-	s->broken = true;
-	s->err = errno;
-	keep_clear(loop_keeps(s->loop), &s->out);
-	s->stuck_us = 0;
-	disarm_write(s);
+	stream_break(s, errno, false);
 	return STREAM_ERROR;
 }
 
+ssize_t
+stream_raw_read(struct stream *s, uint8_t *p, size_t cap)
+{
+	return read_socket(s, p, cap);
+}
+
+ssize_t
+stream_read(struct stream *s, uint8_t *p, size_t cap)
+{
+	if (s->broken)
+		return STREAM_ERROR;
+	if (UNLIKELY(s->tls))
+		return stream_tls_read(s, p, cap);
+	return read_socket(s, p, cap);
+}
+
 bool
-stream_has_ended(const struct stream *s)
+stream_has_ended(struct stream *s)
 {
 	uint8_t c;
 	ssize_t n;
 
 	if (s->broken)
 		return true;
+	if (s->tls)
+		return stream_tls_has_ended(s);
 	do
 		n = recv(s->fd, &c, 1, MSG_PEEK);
 	while (n < 0 && errno == EINTR);
@@ -281,20 +296,18 @@ keep_unsent(struct stream *s, const uint8_t *p, size_t n)
 	if (!keep_len(&s->out))
 		s->stuck_us = loop_now(s->loop);
 	if (!keep_append(loop_keeps(s->loop), &s->out, p, n)) {
-		stream_break(s, ENOMEM);
+		stream_break(s, ENOMEM, true);
 		return false;
 	}
 	arm_write(s);
 	return true;
 }
 
-bool
-stream_write(struct stream *s, const void *p, size_t n)
+static inline bool
+write_socket(struct stream *s, const void *p, size_t n)
 {
 	ssize_t done = 0;
 
-	if (s->broken || s->fd < 0)
-		return false;
 	if (!keep_len(&s->out)) {
 		done = write_some(s, p, n);
 		if (done < 0)
@@ -306,6 +319,22 @@ stream_write(struct stream *s, const void *p, size_t n)
 }
 
 bool
+stream_raw_write(struct stream *s, const void *p, size_t n)
+{
+	return write_socket(s, p, n);
+}
+
+bool
+stream_write(struct stream *s, const void *p, size_t n)
+{
+	if (s->broken || s->fd < 0)
+		return false;
+	if (UNLIKELY(s->tls))
+		return stream_tls_write(s, p, n);
+	return write_socket(s, p, n);
+}
+
+bool
 stream_writev(struct stream *s, struct iovec *v, int n)
 {
 	ssize_t done = 0;
@@ -313,6 +342,8 @@ stream_writev(struct stream *s, struct iovec *v, int n)
 
 	if (s->broken || s->fd < 0)
 		return false;
+	if (UNLIKELY(s->tls))
+		return stream_tls_writev(s, v, n);
 	if (!keep_len(&s->out)) {
 		done = writev_some(s, v, n);
 		if (done < 0)
@@ -334,7 +365,11 @@ stream_writev(struct stream *s, struct iovec *v, int n)
 void
 stream_shutdown(struct stream *s)
 {
-	if (s->fd >= 0 && !keep_len(&s->out))
+	if (s->fd < 0 || keep_len(&s->out))
+		return;
+	if (s->tls)
+		stream_tls_shutdown(s);
+	if (!keep_len(&s->out))
 		(void)shutdown(s->fd, SHUT_WR);
 }
 
@@ -354,6 +389,8 @@ stream_resume(struct stream *s)
 		return;
 	event_add(&s->ev_read, NULL);
 	s->reading = true;
+	if (UNLIKELY(s->tls))
+		stream_tls_resumed(s);
 }
 
 void
@@ -370,6 +407,8 @@ stream_detach(struct stream *s)
 		event_del(&s->ev_read);
 	s->reading = false;
 	disarm_write(s);
+	if (s->tls)
+		stream_tls_detach(s);
 	loop_undefer(s->loop, &s->wake);
 	s->attached = false;
 	s->loop = NULL;
@@ -382,4 +421,6 @@ stream_attach(struct stream *s, struct loop *l)
 	s->loop = l;
 	s->attached = true;
 	arm_read(s);
+	if (s->tls)
+		stream_tls_resumed(s);
 }

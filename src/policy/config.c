@@ -37,11 +37,21 @@ config_unref(struct config *c)
 	origin = impl(c)->origin;
 	if (origin == NULL)
 		ident_free(impl(c)->ident);
+	if (impl(c)->tls_unref != NULL)
+		impl(c)->tls_unref(c->tls);
 	param_names_unref(c->param_names);
 	arena_wipe_free(impl(c)->arena);
 	free(c);
 	if (origin != NULL)
 		config_unref(&origin->pub);
+}
+
+void
+config_hang_tls(struct config *c, struct tls_set *set,
+    void (*unref)(struct tls_set *set))
+{
+	c->tls = set;
+	impl(c)->tls_unref = unref;
 }
 
 bool
@@ -137,6 +147,7 @@ config_with(struct config *old, const char *key, const char *value,
 		return NULL;
 	c = xcalloc(1, sizeof(*c));
 	c->pub = *old;
+	c->pub.tls = NULL;
 	c->arena = arena_new();
 	c->machine_cores = from->machine_cores;
 	c->origin = from->origin != NULL ? from->origin : from;

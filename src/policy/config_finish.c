@@ -221,13 +221,52 @@ check_ldap(const struct config *c, struct err *e)
 	return ok;
 }
 
-bool
-config_check_values(const struct config *c, struct err *e)
+static bool
+check_client_tls(const struct config *c, struct err *e)
+{
+	if (c->client_tls_sslmode != TLS_DISABLE &&
+	    (!c->client_tls_key_file[0] || !c->client_tls_cert_file[0]))
+		return err_set(e, "22023", "client_tls_sslmode needs "
+		    "client_tls_key_file and client_tls_cert_file");
+	if (c->client_tls_sslmode >= TLS_VERIFY_CA &&
+	    !c->client_tls_ca_file[0]) {
+		err_set(e, "22023", "client_tls_sslmode verify-ca and "
+		    "verify-full need client_tls_ca_file");
+		err_hint(e, "the system's authorities give certificates to "
+		    "anybody");
+		return false;
+	}
+	if (c->auth_type == AUTH_TYPE_CERT &&
+	    c->client_tls_sslmode != TLS_VERIFY_FULL)
+		return err_set(e, "22023", "auth_type \"cert\" needs "
+		    "client_tls_sslmode verify-full");
+	return true;
+}
+
+static bool
+check_server_tls(const struct config *c, struct err *e)
+{
+	if (c->server_tls_sslnegotiation == SSLNEGOTIATION_DIRECT &&
+	    c->server_tls_sslmode < TLS_REQUIRE)
+		return err_set(e, "22023", "server_tls_sslnegotiation direct "
+		    "needs server_tls_sslmode require or stronger");
+	return true;
+}
+
+static bool
+check_auth(const struct config *c, struct err *e)
 {
 	if (config_is_console(c->auth_dbname))
 		return err_set(e, "22023", "cannot use the reserved \"%s\" "
 		    "database as an auth_dbname", c->auth_dbname);
 	return check_ldap(c, e);
+}
+
+bool
+config_check_values(const struct config *c, struct err *e)
+{
+	return check_client_tls(c, e) && check_server_tls(c, e) &&
+	    check_auth(c, e);
 }
 
 /* How it is split is another matter: it must be somebody's file. */
@@ -268,12 +307,20 @@ config_check(struct builder *b)
 {
 	struct err e;
 
+	b->here = *builder_where(b, "client_tls_sslmode");
+	if (b->here.file == NULL)
+		b->here = *builder_where(b, "auth_type");
+	if (!check_client_tls(&b->c->pub, &e))
+		builder_error(b, &e);
+	b->here = *builder_where(b, "server_tls_sslnegotiation");
+	if (!check_server_tls(&b->c->pub, &e))
+		builder_error(b, &e);
 	b->here = *builder_where(b, "auth_ldap_options");
 	if (b->here.file == NULL)
 		b->here = *builder_where(b, "auth_type");
 	if (check_ldap(&b->c->pub, &e)) {
 		b->here = *builder_where(b, "auth_dbname");
-		if (!config_check_values(&b->c->pub, &e))
+		if (!check_auth(&b->c->pub, &e))
 			builder_error(b, &e);
 	} else {
 		builder_error(b, &e);

@@ -32,6 +32,7 @@ struct name_set {
 struct config_impl {
 	struct config pub; /* first: the two are cast */
 	atomic_uint refs;
+	void (*tls_unref)(struct tls_set *set);
 	struct arena *arena;
 	/* The snapshot whose memory this one uses too, if it came from
 	 * config_with(); never one that has an origin itself. */

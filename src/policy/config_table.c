@@ -76,21 +76,25 @@ config_method_is_later(enum hba_method m)
 	return true;
 }
 
-/* Modes that promise protection are refused until there is TLS: going on in
- * plain text would break the promise in silence. */
 static const struct option_word tls_mode_words[] = {
 	{ .name = "disable", .value = TLS_DISABLE },
 	{ .name = "allow", .value = TLS_ALLOW },
 	{ .name = "prefer", .value = TLS_PREFER },
-	{ .name = "require", .value = TLS_REQUIRE, .later = true },
-	{ .name = "verify-ca", .value = TLS_VERIFY_CA, .later = true },
-	{ .name = "verify-full", .value = TLS_VERIFY_FULL, .later = true },
+	{ .name = "require", .value = TLS_REQUIRE },
+	{ .name = "verify-ca", .value = TLS_VERIFY_CA },
+	{ .name = "verify-full", .value = TLS_VERIFY_FULL },
 	{ .name = NULL },
 };
 
 static const struct option_word log_format_words[] = {
 	{ .name = "text", .value = LOG_FORMAT_TEXT },
 	{ .name = "json", .value = LOG_FORMAT_JSON },
+	{ .name = NULL },
+};
+
+static const struct option_word sslnegotiation_words[] = {
+	{ .name = "postgres", .value = SSLNEGOTIATION_POSTGRES },
+	{ .name = "direct", .value = SSLNEGOTIATION_DIRECT },
 	{ .name = NULL },
 };
 
@@ -456,39 +460,63 @@ HELP(
 #undef ROW
 
 /* ---- TLS ---- */
-#define ROW(kind) kind, .group = GROUP_CLIENT_TLS, \
-	.flags = OPT_RELOAD | OPT_LATER
-{ ROW(ENUM(client_tls_sslmode, "disable", tls_mode_words)), HELP(
-"Whether clients may use TLS. This version has none: allow and prefer go on "
-"in plain text, and require, verify-ca and verify-full are refused.") },
-{ ROW(FILE_(client_tls_key_file, "")), HELP("Our key towards clients.") },
-{ ROW(FILE_(client_tls_cert_file, "")), HELP(
-"Our certificate towards clients.") },
-{ ROW(FILE_(client_tls_ca_file, "")), HELP(
-"Authorities whose client certificates are good.") },
-{ ROW(TEXT(client_tls_protocols, "secure")), HELP(
-"TLS versions towards clients.") },
-{ ROW(TEXT(client_tls_ciphers, "default")), HELP("Ciphers up to TLS 1.2.") },
-{ ROW(TEXT(client_tls13_ciphers, NULL)), HELP("Cipher suites of TLS 1.3.") },
-{ ROW(TEXT(client_tls_dheparams, "auto")), HELP(
+#define ROW(kind, fl) kind, .group = GROUP_CLIENT_TLS, \
+	.flags = OPT_RELOAD | fl
+{ ROW(ENUM(client_tls_sslmode, "disable", tls_mode_words), 0), HELP(
+"Whether clients may use TLS. disable: no. allow and prefer: those who ask. "
+"require: all, but for Unix sockets and plain cancel requests. verify-ca and "
+"verify-full: the same, with a certificate of client_tls_ca_file. TLS may begin "
+"with an SSLRequest, or directly if the client names the protocol (ALPN).") },
+{ ROW(FILE_(client_tls_key_file, ""), 0), HELP(
+"Our private key towards clients, without a passphrase. Read again at RELOAD, "
+"as all files of TLS; connections that are up go on.") },
+{ ROW(FILE_(client_tls_cert_file, ""), 0), HELP(
+"Our certificate towards clients, and those between it and its authority.") },
+{ ROW(FILE_(client_tls_ca_file, ""), 0), HELP(
+"Authorities whose client certificates are good. Without it clients are not "
+"asked for one; with it one that a client shows must be good in every mode.") },
+{ ROW(FILE_(client_tls_crl_file, ""), OPT_OURS), HELP(
+"Lists of revoked client certificates, one of each authority.") },
+{ ROW(TEXT(client_tls_protocols, "secure"), 0), HELP(
+"TLS versions towards clients: tlsv1.0, tlsv1.1, tlsv1.2, tlsv1.3, all, or "
+"secure (1.2 and 1.3); !word takes one away.") },
+{ ROW(TEXT(client_tls_ciphers, "default"), 0), HELP(
+"Ciphers up to TLS 1.2, as a list of OpenSSL; default: the library's.") },
+{ ROW(TEXT(client_tls13_ciphers, NULL), 0), HELP(
+"Cipher suites of TLS 1.3; not set: the library's.") },
+{ ROW(TEXT(client_tls_dheparams, "auto"), 0), HELP(
 "Finite-field key exchange: none or auto.") },
-{ ROW(TEXT(client_tls_ecdhcurve, "auto")), HELP(
+{ ROW(TEXT(client_tls_ecdhcurve, "auto"), 0), HELP(
 "Curve of the key exchange: none, auto or a name.") },
+{ ROW(FILE_(client_tls_ticket_file, ""), OPT_OURS), HELP(
+"Keys of session tickets, for several poolers behind one address: lines of 160 "
+"hexadecimal digits, of which the first writes and all read. Empty: keys of our "
+"own, made anew each hour.") },
 #undef ROW
-#define ROW(kind) kind, .group = GROUP_SERVER_TLS, \
-	.flags = OPT_RELOAD | OPT_LATER
-{ ROW(ENUM(server_tls_sslmode, "prefer", tls_mode_words)), HELP(
-"Whether servers are asked for TLS. This version has none: allow and prefer "
-"go on in plain text, and require, verify-ca and verify-full are refused.") },
-{ ROW(FILE_(server_tls_ca_file, "")), HELP(
-"Authorities whose server certificates are good.") },
-{ ROW(FILE_(server_tls_key_file, "")), HELP("Our key towards servers.") },
-{ ROW(FILE_(server_tls_cert_file, "")), HELP(
+#define ROW(kind, fl) kind, .group = GROUP_SERVER_TLS, \
+	.flags = OPT_RELOAD | fl
+{ ROW(ENUM(server_tls_sslmode, "prefer", tls_mode_words), 0), HELP(
+"Whether servers are asked for TLS, and what is asked of them. disable: no. "
+"allow and prefer: TLS if the server has it. require: TLS, of whomever. "
+"verify-ca: its certificate must be good. verify-full: and made out for the "
+"host. Never on Unix sockets. Cancel requests do as their session.") },
+{ ROW(ENUM(server_tls_sslnegotiation, "postgres", sslnegotiation_words),
+OPT_OURS), HELP(
+"How TLS begins: postgres asks first; direct begins at once, which PostgreSQL "
+"17 and later understand, and needs at least require.") },
+{ ROW(FILE_(server_tls_ca_file, ""), 0), HELP(
+"Authorities whose server certificates are good; empty: the system's.") },
+{ ROW(FILE_(server_tls_crl_file, ""), OPT_OURS), HELP(
+"Lists of revoked server certificates, one of each authority.") },
+{ ROW(FILE_(server_tls_key_file, ""), 0), HELP("Our key towards servers.") },
+{ ROW(FILE_(server_tls_cert_file, ""), 0), HELP(
 "Our certificate towards servers.") },
-{ ROW(TEXT(server_tls_protocols, "secure")), HELP(
+{ ROW(TEXT(server_tls_protocols, "secure"), 0), HELP(
 "TLS versions towards servers.") },
-{ ROW(TEXT(server_tls_ciphers, "default")), HELP("Ciphers up to TLS 1.2.") },
-{ ROW(TEXT(server_tls13_ciphers, NULL)), HELP("Cipher suites of TLS 1.3.") },
+{ ROW(TEXT(server_tls_ciphers, "default"), 0), HELP(
+"Ciphers up to TLS 1.2.") },
+{ ROW(TEXT(server_tls13_ciphers, NULL), 0), HELP(
+"Cipher suites of TLS 1.3.") },
 #undef ROW
 
 /* ---- DNS ---- */

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "io/stream.h"
+#include "pooling/preface.h"
 #include "proto/reply.h"
 
 /* How often one that waits for its turn looks again. */
@@ -18,6 +19,8 @@ struct canceler {
 	struct server_target *target;
 	char host[TARGET_HOST]; /* for Unix sockets */
 	struct addr addr;
+	bool tls; /* the session has it, so its key does not go in plain */
+	struct preface preface;
 	uint32_t pid;
 	uint8_t key[256];
 	size_t key_n;
@@ -54,12 +57,38 @@ finish(struct canceler *c, bool clean)
 }
 
 static void
+after_preface(struct canceler *c, enum preface_step step)
+{
+	struct buf b = { 0 };
+
+	switch (step) {
+	case PREFACE_MORE:
+		break;
+	case PREFACE_DONE:
+		request_cancel(&b, c->pid, SPAN(c->key, c->key_n));
+		stream_write(&c->stream, buf_head(&b), buf_len(&b));
+		buf_wipe_free(&b);
+		break;
+	case PREFACE_FAILED:
+		finish(c, false);
+		break;
+	}
+}
+
+static void
 on_readable(struct stream *st)
 {
 	struct canceler *c = CONTAINER_OF(st, struct canceler, stream);
 	uint8_t scrap[64];
-	ssize_t n = stream_read(st, scrap, sizeof(scrap));
+	char why[PREFACE_WHY];
+	ssize_t n;
 
+	if (preface_is_on(&c->preface)) {
+		after_preface(c, preface_readable(&c->preface, st, c->target,
+		    c->host, true, why));
+		return;
+	}
+	n = stream_read(st, scrap, sizeof(scrap));
 	if (n == STREAM_EOF)
 		finish(c, true);
 	else if (n == STREAM_ERROR)
@@ -71,17 +100,17 @@ static void
 on_writable(struct stream *st)
 {
 	struct canceler *c = CONTAINER_OF(st, struct canceler, stream);
-	struct buf b = { 0 };
+	char why[PREFACE_WHY];
 
 	if (!st->connecting)
 		return;
-	if (stream_connected(st) != 0) {
+	if (stream_connected(st) != 0)
 		finish(c, false);
-		return;
-	}
-	request_cancel(&b, c->pid, SPAN(c->key, c->key_n));
-	stream_write(st, buf_head(&b), buf_len(&b));
-	buf_wipe_free(&b);
+	else if (c->tls)
+		after_preface(c, preface_begin(&c->preface, st, c->target,
+		    c->host, true, why));
+	else
+		after_preface(c, PREFACE_DONE);
 }
 
 static const struct stream_ops canceler_ops = {
@@ -138,7 +167,7 @@ on_timer(struct timer *t)
 
 void
 canceler_start(struct loop *l, struct server_target *t, const char *host,
-    const struct addr *a, uint32_t pid, struct span key,
+    const struct addr *a, bool tls, uint32_t pid, struct span key,
     void (*done)(void *arg, bool clean), void *arg)
 {
 	struct canceler *c = xcalloc(1, sizeof(*c));
@@ -147,6 +176,7 @@ canceler_start(struct loop *l, struct server_target *t, const char *host,
 	c->target = target_ref(t);
 	copy_str(c->host, sizeof(c->host), host);
 	c->addr = *a;
+	c->tls = tls;
 	c->pid = pid;
 	c->key_n = key.n < sizeof(c->key) ? key.n : sizeof(c->key);
 	memcpy(c->key, key.p, c->key_n);

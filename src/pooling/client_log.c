@@ -63,17 +63,19 @@ void
 client_log_login(const struct client *c)
 {
 	const struct login_result *r = login_result(c->login);
+	char tls[STREAM_TLS_TEXT];
 	struct who w;
 
 	if (!c->home->cfg->log_connections)
 		return;
 	who_is(c, "login", &w);
-	add_text(&w, "tls", "no");
+	stream_tls_text(&c->stream, tls, sizeof(tls));
+	add_text(&w, "tls", tls[0] ? tls : "no");
 	add_text(&w, "replication", r->replication);
 	add_text(&w, "secret", r->used_old ? "old" : NULL);
 	log_event(LVL_LOG, w.fields, w.n,
-	    "%s login attempt: db=%s user=%s tls=no replication=%s%s", w.label,
-	    r->database, r->user, r->replication,
+	    "%s login attempt: db=%s user=%s tls=%s replication=%s%s", w.label,
+	    r->database, r->user, tls[0] ? tls : "no", r->replication,
 	    r->used_old ? " secret=old" : "");
 }
 

@@ -10,7 +10,9 @@
 
 #include "base/log.h"
 #include "client_private.h"
+#include "io/tls.h"
 #include "pooling/peers.h"
+#include "pooling/tls_set.h"
 #include "proto/msg.h"
 #include "proto/reply.h"
 
@@ -239,6 +241,7 @@ on_handover(struct mail *m, struct loop *l)
 void
 handover_free(struct handover *h)
 {
+	stream_tls_drop(h->tls);
 	free(h->bytes);
 	free(h->user);
 	free(h->application_name);
@@ -269,6 +272,7 @@ hand_over(struct client *c)
 		memcpy(h->bytes, keep_head(&c->held), h->n_bytes);
 	}
 	h->fd = fcntl(c->stream.fd, F_DUPFD_CLOEXEC, 3);
+	h->tls = stream_take_tls(&c->stream);
 	client_let_go(c);
 	client_enter(c, CL_CLOSING);
 	client_finish_close(c);
@@ -435,6 +439,64 @@ refuse(struct client *c, const struct err *e)
 	timer_set(l, &c->timer, loop_now(l) + delay);
 }
 
+/* What was read and not eaten is TLS already. */
+static void
+start_tls(struct client *c, bool direct)
+{
+	struct tls_ctx *ctx = tls_set_client(login_config(c->login));
+	struct tls_peer peer = { .direct = direct };
+	struct span got = SPAN(NULL, 0);
+
+	if (keep_len(&c->held))
+		got = SPAN(keep_head(&c->held), keep_len(&c->held));
+	if (!stream_start_tls(&c->stream, ctx, &peer, got)) {
+		client_close(c, "out of memory");
+		return;
+	}
+	keep_clear(loop_keeps(c->home->loop), &c->held);
+}
+
+/* The first bytes out of TLS: who is there is known. */
+static void
+note_tls(struct client *c)
+{
+	const struct tls *t = stream_tls(&c->stream);
+	char cn[128], label[CLIENT_LABEL], text[STREAM_TLS_TEXT];
+	const char *asked = tls_asked_name(t);
+
+	c->tls_noted = true;
+	login_set_tls(c->login, tls_peer_verified(t) &&
+	    tls_peer_cn(t, cn, sizeof(cn)) ? cn : NULL);
+	if (!log_enabled(LVL_DEBUG))
+		return;
+	client_label(c, label);
+	stream_tls_text(&c->stream, text, sizeof(text));
+	log_debug("%s SSL established: %s%s%s%s", label, text,
+	    tls_was_resumed(t) ? " resumed" : "", asked ? " sni=" : "",
+	    asked ? asked : "");
+}
+
+/* It left, or what it said was no TLS. */
+static void
+lost_in_login(struct client *c, ssize_t n)
+{
+	char label[CLIENT_LABEL];
+
+	if (n == STREAM_ERROR && stream_why(&c->stream)[0]) {
+		client_label(c, label);
+		if (c->home->cfg->log_pooler_errors)
+			log_warn("%s TLS handshake failed: %s", label,
+			    stream_why(&c->stream));
+		client_close(c, "TLS handshake failed");
+	} else if (c->state == CL_STARTUP && !keep_len(&c->held) &&
+	    !c->stream.tls) {
+		atomic_fetch_add(&c->home->hub->probes, 1);
+		client_close(c, NULL);
+	} else {
+		client_close(c, "client unexpected eof");
+	}
+}
+
 /* Feeds the login with what is here. */
 static void
 login_on(struct client *c)
@@ -467,6 +529,12 @@ login_on(struct client *c)
 		break;
 	case LOGIN_FAILED:
 		refuse(c, &e);
+		break;
+	case LOGIN_TLS:
+		start_tls(c, false);
+		break;
+	case LOGIN_DIRECT_TLS:
+		start_tls(c, true);
 		break;
 	case LOGIN_DROP:
 		client_drop_stranger(c);
@@ -524,13 +592,14 @@ client_login_readable(struct client *c)
 	if (n >= 0 && c->verdict) {
 		/* Whatever it says, it has been judged. */
 		return;
-	} else if (n >= 0) {
-		login_on(c);
-	} else if (c->state == CL_STARTUP && !keep_len(&c->held)) {
-		atomic_fetch_add(&c->home->hub->probes, 1);
-		client_close(c, NULL);
+	} else if (n < 0) {
+		lost_in_login(c, n);
+	} else if (c->stream.tls && !stream_is_secure(&c->stream)) {
+		return; /* the handshake goes on */
 	} else {
-		client_close(c, "client unexpected eof");
+		if (c->stream.tls && !c->tls_noted)
+			note_tls(c);
+		login_on(c);
 	}
 }
 

@@ -16,6 +16,7 @@ client_can_move(const struct client *c)
 {
 	return c->state == CL_IDLE && !c->relay && !c->gone && !c->skip &&
 	    !c->skip_sync && !keep_len(&c->held) && !c->stream.broken &&
+	    !c->stream.tls &&
 	    !stream_unsent(&c->stream) && !c->settings &&
 	    !(c->stmts && stmt_client_count(c->stmts));
 }

@@ -9,7 +9,9 @@ pooler_core_sources += \
 	include/pooling/passwords.h src/pooling/passwords.c \
 	include/pooling/keycache.h src/pooling/keycache.c \
 	include/pooling/hosts.h src/pooling/hosts.c \
+	include/pooling/tls_set.h src/pooling/tls_set.c \
 	include/pooling/target.h src/pooling/target.c \
+	include/pooling/preface.h src/pooling/preface.c \
 	include/pooling/canceler.h src/pooling/canceler.c \
 	include/pooling/peers.h src/pooling/peers.c \
 	include/pooling/server.h src/pooling/server.c \

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/arena.h"
+#include "pooling/tls_set.h"
 #include "proto/msg.h"
 #include "proto/reply.h"
 #include "proto/wire.h"
@@ -371,6 +372,19 @@ on_startup(struct login *l, const struct startup *s, struct buf *out,
 	return login_begin_auth(l, out, e);
 }
 
+static bool
+has_tls(const struct login *l)
+{
+	return !l->is_unix && tls_set_client(l->cfg);
+}
+
+static bool
+wants_tls(const struct login *l)
+{
+	return !l->is_tls && !l->is_unix &&
+	    l->cfg->client_tls_sslmode >= TLS_REQUIRE;
+}
+
 static enum login_step
 first_packet(struct login *l, struct span in, size_t *used, struct buf *out,
     struct err *e)
@@ -383,6 +397,10 @@ first_packet(struct login *l, struct span in, size_t *used, struct buf *out,
 		return LOGIN_MORE;
 	case STARTUP_V3:
 		*used = s.size;
+		if (wants_tls(l)) {
+			err_set(e, "08P01", "SSL required");
+			return LOGIN_FAILED;
+		}
 		return on_startup(l, &s, out, e);
 	case STARTUP_CANCEL:
 		if (s.key.n != sizeof(l->key))
@@ -391,6 +409,8 @@ first_packet(struct login *l, struct span in, size_t *used, struct buf *out,
 		return LOGIN_CANCEL;
 	case STARTUP_SSL:
 	case STARTUP_GSS:
+		if (l->is_tls)
+			return LOGIN_CLOSE;
 		*used = s.size;
 		if (in.n > s.size) {
 			err_set(e, "08P01", s.kind == STARTUP_SSL ?
@@ -399,12 +419,18 @@ first_packet(struct login *l, struct span in, size_t *used, struct buf *out,
 			    "encryption request");
 			return LOGIN_FAILED;
 		}
+		if (s.kind == STARTUP_SSL && has_tls(l)) {
+			buf_append(out, "S", 1);
+			return LOGIN_TLS;
+		}
 		buf_append(out, "N", 1);
 		return LOGIN_MORE;
 	case STARTUP_V2:
 		err_set(e, "08P01", "old V2 protocol not supported");
 		return LOGIN_FAILED;
 	case STARTUP_TLS_HELLO:
+		if (has_tls(l) && !l->is_tls)
+			return LOGIN_DIRECT_TLS;
 		break;
 	case STARTUP_BAD:
 		/* A CancelRequest never gets an answer, a wrong one neither. */

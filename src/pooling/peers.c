@@ -177,7 +177,8 @@ send_on(struct forward *f, const struct addr *a)
 	uint32_t pid;
 
 	memcpy(&pid, f->key, sizeof(pid));
-	canceler_start(f->loop, f->target, f->host, a, ntohl(pid),
+	canceler_start(f->loop, f->target, f->host, a, false,
+	    ntohl(pid),
 	    SPAN(f->key + 4, 4), forwarded, f);
 }
 

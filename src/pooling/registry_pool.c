@@ -8,6 +8,7 @@
 #include "pooling/hub.h"
 #include "proto/auth.h"
 #include "registry_impl.h"
+#include "pooling/tls_set.h"
 
 /* How long the hosts of a list together may take to say a first word, and
  * each of them at least. */
@@ -122,6 +123,10 @@ registry_make_target(struct registry *r, const struct config *cfg,
 		.user_timeout_ms = cfg->tcp_user_timeout,
 		.socket_buffer = cfg->tcp_socket_buffer,
 	};
+	t->tls = tls_ctx_ref(tls_set_server(cfg));
+	t->tls_required = cfg->server_tls_sslmode >= TLS_REQUIRE;
+	t->tls_direct = cfg->server_tls_sslnegotiation ==
+	    SSLNEGOTIATION_DIRECT;
 	t->max_cancels = cfg->max_cancel_conn > 0 ? cfg->max_cancel_conn : 1;
 	t->cancel_wait_us = cfg->cancel_wait_timeout_us;
 	target_pack(t);

@@ -242,8 +242,9 @@ server_cancel(struct server *s, void (*done)(void *arg), void *arg)
 	n->done = done;
 	n->arg = arg;
 	s->cancels++;
-	canceler_start(s->loop, s->target, s->host, &s->addr, s->pid,
-	    SPAN(s->key, s->key_n), on_canceled, n);
+	canceler_start(s->loop, s->target, s->host, &s->addr,
+	    stream_is_secure(&s->stream), s->pid, SPAN(s->key, s->key_n),
+	    on_canceled, n);
 }
 
 /* ---- jobs while no client is linked ---- */
@@ -670,7 +671,7 @@ on_readable(struct stream *st)
 		return;
 	}
 	/* Granted, and not linked yet: the relay reads in the next turn. */
-	if (s->state == SV_ACTIVE)
+	if (s->state == SV_ACTIVE || login_readable(s))
 		return;
 	switch (read_batch(s)) {
 	case FED_ON:

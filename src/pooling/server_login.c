@@ -10,6 +10,7 @@
 #include "pooling/hosts.h"
 #include "pooling/keycache.h"
 #include "pooling/passwords.h"
+#include "pooling/preface.h"
 #include "pooling/server.h"
 #include "proto/auth.h"
 #include "proto/msg.h"
@@ -35,6 +36,7 @@ struct login_state {
 	struct buf welcome;
 	bool hasty; /* its host has not answered, and there are others */
 	bool proven; /* AuthenticationOk has come */
+	struct preface preface;
 	bool connect_query; /* it is running */
 	bool failed;
 };
@@ -300,11 +302,50 @@ send_startup(struct server *s)
 	buf_free(&b);
 }
 
+static void
+log_tls(const struct server *s)
+{
+	char label[SERVER_LABEL], text[STREAM_TLS_TEXT];
+
+	if (!stream_is_secure(&s->stream) || !s->target->log_connections)
+		return;
+	server_label(s, label);
+	stream_tls_text(&s->stream, text, sizeof(text));
+	log_info("%s SSL established: %s", label, text);
+}
+
+static void
+after_preface(struct server *s, enum preface_step step, const char *why)
+{
+	struct err e;
+	char at[TARGET_HOST + 32];
+
+	switch (step) {
+	case PREFACE_MORE:
+		break;
+	case PREFACE_DONE:
+		s->owner->progress(s);
+		log_tls(s);
+		send_startup(s);
+		break;
+	case PREFACE_FAILED:
+		where(s, at, sizeof(at));
+		err_set(&e, "08001", "server %s of database \"%s\": %s", at,
+		    s->target->database, why);
+		err_hint(&e, "server_tls_sslmode and its kin say what the "
+		    "pooler asks of servers");
+		fail(s, &e, false, strcmp(why, "server refused SSL") ?
+		    "TLS handshake failed" : "server refused SSL");
+		break;
+	}
+}
+
 void
 login_connected(struct server *s)
 {
-	char label[SERVER_LABEL], from[ADDR_TEXT];
+	char label[SERVER_LABEL], from[ADDR_TEXT], why[PREFACE_WHY];
 	int err = stream_connected(&s->stream);
+	enum preface_step step;
 
 	if (err) {
 		stream_close(&s->stream);
@@ -321,7 +362,23 @@ login_connected(struct server *s)
 		addr_text(&s->local, from, sizeof(from));
 		log_info("%s new connection to server (from %s)", label, from);
 	}
-	send_startup(s);
+	step = preface_begin(&s->login->preface, &s->stream, s->target,
+	    s->host, false, why);
+	after_preface(s, step, why);
+}
+
+bool
+login_readable(struct server *s)
+{
+	char why[PREFACE_WHY];
+	enum preface_step step;
+
+	if (LIKELY(!s->login) || !preface_is_on(&s->login->preface))
+		return false;
+	step = preface_readable(&s->login->preface, &s->stream, s->target,
+	    s->host, false, why);
+	after_preface(s, step, why);
+	return true;
 }
 
 /* ---- messages ---- */

@@ -62,6 +62,7 @@ target_unref(struct server_target *t)
 	}
 	param_names_unref(t->names);
 	hosts_unref(t->hosts);
+	tls_ctx_unref(t->tls);
 	wipe(&t->keys, sizeof(t->keys));
 	free(t);
 }
@@ -164,6 +165,9 @@ copy(const struct server_target *t)
 	c->dns = t->dns;
 	c->keycache = t->keycache;
 	c->tcp = t->tcp;
+	c->tls = tls_ctx_ref(t->tls);
+	c->tls_required = t->tls_required;
+	c->tls_direct = t->tls_direct;
 	c->max_cancels = t->max_cancels;
 	c->cancel_wait_us = t->cancel_wait_us;
 	return c;
@@ -265,6 +269,9 @@ target_same(const struct server_target *a, const struct server_target *b)
 	    same_text(a->dbname, b->dbname) && same_text(a->user, b->user) &&
 	    same_text(a->connect_query, b->connect_query) &&
 	    same_text(a->unix_socket_dir, b->unix_socket_dir) &&
+	    tls_ctx_alike(a->tls, b->tls) &&
+	    a->tls_required == b->tls_required &&
+	    a->tls_direct == b->tls_direct &&
 	    same_list(a->startup, b->startup);
 }
 
@@ -278,7 +285,7 @@ target_equal(const struct server_target *a, const struct server_target *b)
 	    a->password_lifetime_us == b->password_lifetime_us &&
 	    a->password_timeout_us == b->password_timeout_us &&
 	    memcmp(&a->keys, &b->keys, sizeof(a->keys)) == 0 &&
-	    a->names == b->names &&
+	    a->names == b->names && a->tls == b->tls &&
 	    a->connect_timeout_us == b->connect_timeout_us &&
 	    a->log_connections == b->log_connections &&
 	    a->log_disconnections == b->log_disconnections &&

@@ -46,6 +46,7 @@ worker_describe_client(struct worker *w, const struct client *c,
 	i->database = "(nodb)";
 	i->replication = "none";
 	i->application_name = "";
+	stream_tls_text(&c->stream, i->tls, sizeof(i->tls));
 	i->state = client_state_show(c);
 	i->socket_state = client_state_socket(c);
 	i->peer = c->peer;
@@ -129,6 +130,8 @@ worker_describe_server(struct worker *w, const struct server *s,
 	i->ptr = s;
 	i->link = s->relay ? relay_client(s->relay) : NULL;
 	i->remote_pid = (int)s->pid;
+	if (s->stream.fd >= 0)
+		stream_tls_text(&s->stream, i->tls, sizeof(i->tls));
 	i->application_name = app >= 0 && param_get(s->params, (size_t)app) ?
 	    param_get(s->params, (size_t)app) : "";
 	i->id = s->id;

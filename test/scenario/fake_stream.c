@@ -256,7 +256,7 @@ stream_read(struct stream *s, uint8_t *p, size_t cap)
 }
 
 bool
-stream_has_ended(const struct stream *s)
+stream_has_ended(struct stream *s)
 {
 	const struct sock *k = sock_of(s->fd);
 
@@ -374,6 +374,75 @@ stream_attach(struct stream *s, struct loop *l)
 	s->loop = l;
 	s->attached = true;
 	s->reading = true;
+}
+
+/* ---- TLS: there is none here ---- */
+
+bool
+stream_start_tls(struct stream *s, struct tls_ctx *ctx,
+    const struct tls_peer *peer, struct span got)
+{
+	(void)s;
+	(void)ctx;
+	(void)peer;
+	(void)got;
+	return false;
+}
+
+int
+stream_handshake(struct stream *s)
+{
+	(void)s;
+	return STREAM_ERROR;
+}
+
+bool
+stream_is_secure(const struct stream *s)
+{
+	(void)s;
+	return false;
+}
+
+const struct tls *
+stream_tls(const struct stream *s)
+{
+	(void)s;
+	return NULL;
+}
+
+const char *
+stream_why(const struct stream *s)
+{
+	(void)s;
+	return "";
+}
+
+void
+stream_tls_text(const struct stream *s, char *out, size_t cap)
+{
+	(void)s;
+	(void)cap;
+	out[0] = '\0';
+}
+
+struct stream_tls *
+stream_take_tls(struct stream *s)
+{
+	(void)s;
+	return NULL;
+}
+
+void
+stream_give_tls(struct stream *s, struct stream_tls *t)
+{
+	(void)s;
+	(void)t;
+}
+
+void
+stream_tls_drop(struct stream_tls *t)
+{
+	(void)t;
 }
 
 /* ---- events ---- */

@@ -82,8 +82,10 @@ START_TEST(each_of_these_refuses_the_file)
 		"[pooler]\nauth_type =\n",
 		"[pooler]\nclient_tls_sslmode = require\n",
 		"[pooler]\nclient_tls_sslmode = verify-full\n",
-		"[pooler]\nserver_tls_sslmode = verify-ca\n",
-		"[pooler]\nserver_tls_sslmode = require\n",
+		"[pooler]\nclient_tls_sslmode = verify-ca\n"
+		"client_tls_key_file = k\nclient_tls_cert_file = c\n",
+		"[pooler]\nauth_type = cert\n",
+		"[pooler]\nserver_tls_sslnegotiation = direct\n",
 		"[pooler]\nauth_dbname = pgbouncer\n",
 		"[pooler]\ntrack_extra_parameters = options\n",
 		"[pooler]\nauth_file = nowhere\n", "[pooler]\n%include no\n",
@@ -118,9 +120,15 @@ END_TEST
 START_TEST(later_keys_warn_once_each_and_only_off_their_default)
 {
 	expect_report(QUIET "dns_zone_check_period = 9\nso_reuseport=0\n"
-	    "max_prepared_statements = 200\nclient_tls_sslmode = prefer\n"
-	    "[peers]\n1 = host=x\n",
-	    "warning: pooler.ini:6: \"client_tls_sslmode\" has no effect in "
+	    "max_prepared_statements = 200
+server_tls_sslmode = allow
+"
+	    "[peers]
+1 = host=x
+",
+	    "warning: pooler.ini:3: \"dns_zone_check_period\" has no "
+	    "effect in this version yet
+");
 	    "this version yet\n"
 	    "warning: pooler.ini:3: \"dns_zone_check_period\" has no "
 	    "effect in this version yet\n");
