@@ -122,9 +122,10 @@ START_TEST (failed_handshakes_are_told_in_the_log) {
 	    pooler_logged(p, "excessive message size"), 5000);
 	PQfinish(tls_try("require", "foreign"));
 	WAIT_UNTIL(pooler_logged(p, "alert sent: unknown CA"), 5000);
-	ck_assert(pooler_logged(p, "TLS handshake failed: TLSv1.3: "
+	WAIT_UNTIL(pooler_logged(p, "TLS handshake failed: TLSv1.3: "
 	    "certificate verify failed: certificate has expired "
-	    "(certificate \"/CN=alice\"); alert sent: certificate expired"));
+	    "(certificate \"/CN=alice\"); alert sent: certificate expired"),
+	    5000);
 }
 END_TEST
 
@@ -137,8 +138,9 @@ START_TEST (show_and_log_tell_the_cipher) {
 	c = client_open("sslmode=require");
 	ck_assert_str_eq(show_text("CLIENTS", "database=app", "tls"),
 	    "TLSv1.3/TLS_AES_256_GCM_SHA384");
-	ck_assert(pooler_logged(p,
-	    "tls=TLSv1.3/TLS_AES_256_GCM_SHA384 replication="));
+	WAIT_UNTIL(pooler_logged(p,
+	    "tls=TLSv1.3/TLS_AES_256_GCM_SHA384 replication="),
+	    5000);
 	PQfinish(c);
 	c = client_open("sslmode=require ssl_max_protocol_version=TLSv1.2");
 	ck_assert_msg(strncmp(show_text("CLIENTS", "database=app", "tls"),
@@ -388,7 +390,8 @@ START_TEST (half_a_handshake_ends_with_client_login_timeout) {
 	ck_assert(raw_send(r, hello, sizeof(hello)));
 	ck_assert_int_eq(raw_byte(r, 10000), -1);
 	raw_close(r);
-	ck_assert(pooler_logged(p, "client_login_timeout"));
+	WAIT_UNTIL(pooler_logged(p, "client_login_timeout"),
+	    5000);
 }
 END_TEST
 
@@ -558,9 +561,11 @@ START_TEST (reload_takes_new_files_and_drops_nobody) {
 	    "client_tls_cert_file = @TOP@/tls/wrong.crt\n");
 	d = console();
 	sql_fails(d, "RELOAD", "F0000", "RELOAD failed");
-	ck_assert(pooler_logged(p, "keeping old configuration"));
-	ck_assert(pooler_logged(p, "the key does not belong to the "
-	    "certificate"));
+	WAIT_UNTIL(pooler_logged(p, "keeping old configuration"),
+	    5000);
+	WAIT_UNTIL(pooler_logged(p, "the key does not belong to the "
+	    "certificate"),
+	    5000);
 	sql_ok(c, "SELECT 1");
 	PQfinish(client_open("sslmode=require"));
 	PQfinish(c);
