@@ -45,7 +45,6 @@ enum auth_type {
 	AUTH_TYPE_MD5,
 	AUTH_TYPE_SCRAM,
 	AUTH_TYPE_HBA,
-	/* not in this version; config_load() refuses them */
 	AUTH_TYPE_CERT,
 	AUTH_TYPE_LDAP,
 	AUTH_TYPE_PAM,

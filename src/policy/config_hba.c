@@ -98,6 +98,22 @@ warn_without_tls(struct builder *b, const struct hba *h)
 	}
 }
 
+/* Without authorities nobody's certificate is asked for. */
+static void
+warn_without_ca(struct builder *b, const struct hba *h)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		struct place at = { h->rules[i].file, h->rules[i].line };
+
+		if (h->rules[i].method != HBA_CERT ||
+		    b->c->pub.client_tls_ca_file[0] != '\0')
+			continue;
+		report_warning(b->rep, &at, "nobody can log in by this rule, "
+		    "as client_tls_ca_file is not set");
+		return;
+	}
+}
+
 /* Lines behind one that takes everybody are never reached. */
 static void
 warn_unreached(struct builder *b, const struct hba *h)
@@ -147,6 +163,7 @@ config_read_hba(struct builder *b)
 	check_methods(b, c->hba);
 	warn_unreached(b, c->hba);
 	warn_without_tls(b, c->hba);
+	warn_without_ca(b, c->hba);
 	if (c->hba->n == 0)
 		report_warning(b->rep, NULL, "nobody can log in: %s has no "
 		    "rules", c->auth_hba_file);

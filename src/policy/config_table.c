@@ -48,7 +48,7 @@ const struct option_word auth_type_words[] = {
 	{ .name = "plain", .value = AUTH_TYPE_PLAIN },
 	{ .name = "md5", .value = AUTH_TYPE_MD5 },
 	{ .name = "scram-sha-256", .value = AUTH_TYPE_SCRAM },
-	{ .name = "cert", .value = AUTH_TYPE_CERT, .later = true },
+	{ .name = "cert", .value = AUTH_TYPE_CERT },
 	{ .name = "hba", .value = AUTH_TYPE_HBA },
 	{ .name = "ldap", .value = AUTH_TYPE_LDAP, .later = !HAS_LDAP },
 	{ .name = "pam", .value = AUTH_TYPE_PAM, .later = !HAS_PAM },
@@ -65,13 +65,12 @@ config_method_is_later(enum hba_method m)
 	case HBA_PASSWORD:
 	case HBA_SCRAM:
 	case HBA_PEER:
+	case HBA_CERT:
 		return false;
 	case HBA_LDAP:
 		return !HAS_LDAP;
 	case HBA_PAM:
 		return !HAS_PAM;
-	case HBA_CERT:
-		return true;
 	}
 	return true;
 }
@@ -411,7 +410,8 @@ HELP(
 "is a SCRAM one. trust asks for no password. any does not even look at the "
 "name and needs user= on each database. hba goes by the rules of "
 "auth_hba_file. ldap and pam ask for the password in clear text and have it "
-"judged there, see LDAP AND PAM. cert is refused by this version.") },
+"judged there, see LDAP AND PAM. cert goes by the common name of a client's "
+"certificate, exactly, and needs client_tls_sslmode verify-full.") },
 { ROW(FILE_(auth_file, NULL), OPT_RELOAD), HELP(
 "File of users and their secrets, see AUTH FILE.") },
 { ROW(FILE_(auth_hba_file, ""), OPT_RELOAD), HELP(

@@ -49,6 +49,7 @@ system_tests = \
 	test/system/test_takeover \
 	test/system/test_sql \
 	test/system/test_timeouts \
+	test/system/test_cert \
 	test/system/test_tls \
 	test/system/test_wire
 
@@ -123,6 +124,10 @@ test_system_test_replication_LDADD = $(system_libs)
 test_system_test_takeover_LDADD = $(system_libs)
 test_system_test_timeouts_LDADD = $(system_libs)
 test_system_test_wire_LDADD = $(system_libs)
+
+test_system_test_cert_SOURCES = test/system/test_cert.c \
+	test/system/tls_certs.c test/system/tls_certs.h
+test_system_test_cert_LDADD = $(system_libs) $(OPENSSL_LIBS)
 
 test_system_test_tls_SOURCES = test/system/test_tls.c \
 	test/system/tls_certs.c test/system/tls_certs.h
