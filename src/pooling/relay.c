@@ -112,6 +112,9 @@ relay_end(struct relay *r, enum relay_end how, const struct err *e,
 		how = RELAY_LEFT;
 	r->end = how;
 	r->reason = reason;
+	/* What a server said to our SETs before it went is of no use now. */
+	free(r->err);
+	r->err = NULL;
 	if (e) {
 		r->err = xmalloc(sizeof(*r->err));
 		*r->err = *e;

@@ -801,7 +801,9 @@ relay_state_settings(const struct relay *r, bool *steady)
 {
 	if (LIKELY(!r->state))
 		return *r->a.settings;
-	*steady = *steady && !r->state->journal.local;
+	/* What is under way may set something, in whatever form. */
+	*steady = *steady && !r->state->journal.local &&
+	    STAILQ_EMPTY(&r->state->runs);
 	return r->state->journal.now.want;
 }
 
