@@ -30,6 +30,7 @@ system_tests = \
 	test/system/test_listen \
 	test/system/test_log \
 	test/system/test_matrix \
+	test/system/test_drivermatrix \
 	test/system/test_modes \
 	test/system/test_prepared \
 	test/system/test_pam \
@@ -55,7 +56,7 @@ system_tests = \
 
 if HAVE_LIBPQ
 check_LIBRARIES = $(system_lib)
-check_PROGRAMS += $(system_tests)
+check_PROGRAMS += $(system_tests) test/system/drivers/matrix/libpq_app
 TESTS += $(system_tests)
 endif
 
@@ -103,6 +104,7 @@ test_system_test_hosts_LDADD = $(system_libs)
 test_system_test_listen_LDADD = $(system_libs)
 test_system_test_log_LDADD = $(system_libs)
 test_system_test_matrix_LDADD = $(system_libs)
+test_system_test_drivermatrix_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
 test_system_test_prepared_LDADD = $(system_libs)
 test_system_test_pam_LDADD = $(system_libs)
@@ -135,20 +137,42 @@ test_system_test_tls_LDADD = $(system_libs) $(OPENSSL_LIBS)
 
 include test/system/torture.mk
 
-# Where the applications of test_drivers lie.
+# Where the applications of test_drivers and test_drivermatrix lie.
 test_system_test_drivers_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DSYSTEM_SRCDIR='"$(abs_top_srcdir)"'
+test_system_test_drivermatrix_CPPFLAGS = $(test_system_test_drivers_CPPFLAGS)
+test_system_drivers_matrix_libpq_app_LDADD = $(LIBPQ_LIBS)
 
 EXTRA_DIST += \
 	test/system/drivers/asyncpg_app.py \
+	test/system/drivers/matrix/Jdbc.java \
+	test/system/drivers/matrix/apg.py \
+	test/system/drivers/matrix/cells.py \
+	test/system/drivers/matrix/dbd_pg.pl \
+	test/system/drivers/matrix/lib_pq.go \
+	test/system/drivers/matrix/node_pg.js \
+	test/system/drivers/matrix/pdo.php \
+	test/system/drivers/matrix/psql.sh \
+	test/system/drivers/matrix/psy2.py \
+	test/system/drivers/matrix/psy3.py \
+	test/system/drivers/matrix/psy3_async.py \
+	test/system/drivers/matrix/ruby_pg.rb \
+	test/system/drivers/matrix/sqla.py \
 	test/system/drivers/node_app.js \
 	test/system/drivers/psycopg2_app.py \
 	test/system/drivers/psycopg3_app.py
 
 mostlyclean-local: clean-node-driver
 clean-node-driver:
-	rm -rf node-driver
+	rm -rf node-driver driver-matrix
 .PHONY: clean-node-driver
+
+# Every driver that is installed, and what is missing of the others. Nothing
+# is installed.
+check-drivers: pooler$(EXEEXT) test/system/test_drivermatrix$(EXEEXT) \
+	    test/system/drivers/matrix/libpq_app$(EXEEXT)
+	test/system/test_drivermatrix$(EXEEXT)
+.PHONY: check-drivers
 
 # Commands of the console in 1,000 random orders; HOLD_SEED chooses others.
 HOLD_OPS = 1000
