@@ -12,7 +12,6 @@
 #include "base/base.h"
 #include "pooling/quota.h"
 #include "pooling/stats.h"
-#include "proto/scram.h"
 
 struct database {
 	bool automatic; /* made from the "*" line */
@@ -32,10 +31,6 @@ struct user {
 	_Atomic int max_clients;
 	_Atomic uint64_t old_logins; /* by the old one of two secrets */
 	struct quota servers;
-	/* A verifier derived from this user's plain secret, kept so that the
-	 * key derivation is paid once; under the registry's mutex. */
-	struct scram_verifier *verifier;
-	char *verifier_of; /* the secret it was derived from */
 };
 
 #endif

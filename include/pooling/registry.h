@@ -68,12 +68,6 @@ struct pool *registry_pool(struct registry *r, const struct config *cfg,
 /* How the servers' hosts do, for SHOW HOSTS. */
 struct host_table *registry_hosts(struct registry *r);
 
-/* A cached verifier for (user, plain secret): true and a copy. */
-bool registry_verifier(struct registry *r, const char *user,
-    const char *secret, struct scram_verifier *out);
-void registry_keep_verifier(struct registry *r, const char *user,
-    const char *secret, const struct scram_verifier *v);
-
 /* RELOAD: every record and pool takes over what the new snapshot says; what it
  * has no more is removed (its pools die with `database removed`). */
 void registry_apply(struct registry *r, const struct config *cfg);

@@ -58,10 +58,6 @@ free_user(void *arg, struct span key, void *value)
 	(void)arg;
 	(void)key;
 	quota_fini(&u->servers);
-	if (u->verifier)
-		wipe(u->verifier, sizeof(*u->verifier));
-	free(u->verifier);
-	wipe_free(u->verifier_of);
 	free(u->name);
 	free(u);
 	return true;
@@ -182,39 +178,5 @@ registry_find(struct registry *r, const char *name)
 	d = map_get(r->databases, span_of(name));
 	pthread_mutex_unlock(&r->mu);
 	return d;
-}
-
-bool
-registry_verifier(struct registry *r, const char *user, const char *secret,
-    struct scram_verifier *out)
-{
-	struct user *u;
-	bool ok;
-
-	pthread_mutex_lock(&r->mu);
-	u = map_get(r->users, span_of(user));
-	ok = u && u->verifier && strcmp(u->verifier_of, secret) == 0;
-	if (ok)
-		*out = *u->verifier;
-	pthread_mutex_unlock(&r->mu);
-	return ok;
-}
-
-void
-registry_keep_verifier(struct registry *r, const char *user,
-    const char *secret, const struct scram_verifier *v)
-{
-	struct user *u;
-
-	pthread_mutex_lock(&r->mu);
-	u = map_get(r->users, span_of(user));
-	if (u) {
-		if (!u->verifier)
-			u->verifier = xmalloc(sizeof(*v));
-		*u->verifier = *v;
-		wipe_free(u->verifier_of);
-		u->verifier_of = xstrdup(secret);
-	}
-	pthread_mutex_unlock(&r->mu);
 }
 
