@@ -215,8 +215,9 @@ transaction(PGconn *c)
 	return e ? e : gives(c, sql, "20");
 }
 
+/* Hears itself; *pid is who is said to have spoken. */
 static const char *
-listen_notify(PGconn *c)
+hear(PGconn *c, int *pid)
 {
 	const char *e;
 	char sql[80], channel[24];
@@ -238,7 +239,28 @@ listen_notify(PGconn *c)
 	if (strcmp(note->relname, channel) != 0 ||
 	    strcmp(note->extra, "hello") != 0)
 		e = wrong("%s %s", note->relname, note->extra);
+	*pid = note->be_pid;
 	PQfreemem(note);
+	return e;
+}
+
+static const char *
+listen_notify(PGconn *c)
+{
+	int pid;
+
+	return hear(c, &pid);
+}
+
+/* Applications skip their own notifications by this. */
+static const char *
+own_pid(PGconn *c)
+{
+	int pid = 0;
+	const char *e = hear(c, &pid);
+
+	if (e == NULL && pid != PQbackendPID(c))
+		e = wrong("notified by %d, not %d", pid, PQbackendPID(c));
 	return e;
 }
 
@@ -337,6 +359,8 @@ main(void)
 	run("copy", copy);
 	run("cancel", cancel);
 	run("lock", lock);
+	if (strstr(getenv("APP_SKIP"), " ownpid ") == NULL)
+		run("ownpid", own_pid);
 	puts("done");
 	return 0;
 }
