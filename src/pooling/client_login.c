@@ -102,7 +102,6 @@ try_settings(struct client *c)
 	struct err e;
 
 	c->waiter.greet = false;
-	c->settings_key = settings_key(c);
 	switch (pool_acquire(c->pool, &c->waiter, loop_now(c->home->loop), &s,
 	    &e)) {
 	case ACQUIRE_GOT:
@@ -152,6 +151,10 @@ greet(struct client *c)
 	struct err e;
 
 	if (w && !settings_are_known(c, w)) {
+		c->settings_key = settings_key(c);
+		/* What it did not ask for is the welcome's, not what somebody
+		 * left on the server that is tried. */
+		c->params = param_set_fill(c->params, w->params);
 		welcome_unref(w);
 		try_settings(c);
 		return;

@@ -132,6 +132,28 @@ START_TEST(a_startup_setting_is_tried_once_and_replayed)
 }
 END_TEST
 
+/* The server that is tried has what somebody else set. */
+START_TEST(a_startup_setting_is_tried_with_nothing_of_others)
+{
+	struct peer *s, *a, *b;
+
+	given("");
+	a = client_in("alice", &s);
+	say(a, "Q=set datestyle to german");
+	hear(s, "Q=set datestyle to german");
+	say(s, "C=SET|S=DateStyle:German, DMY|Z=I");
+	hear(a, "C=SET|S=DateStyle:German, DMY|Z=I");
+	b = client_with("TimeZone", "Mars");
+	hear(s, "Q=SET DateStyle='ISO, MDY';SET TimeZone='Mars'*");
+	say(s, "C=SET|C=SET|S=DateStyle:ISO, MDY|S=TimeZone:Mars|Z=I");
+	hear(b, "R|S=server_version:15.5|S=DateStyle:ISO, MDY|"
+	    "S=client_encoding:*|S=TimeZone:Mars|"
+	    "S=standard_conforming_strings:*|S=application_name:*|"
+	    "S=IntervalStyle:*|K|Z=I");
+	one_query(b, s);
+}
+END_TEST
+
 START_TEST(a_startup_setting_that_the_server_refuses)
 {
 	struct peer *s, *a, *b;
@@ -661,6 +683,7 @@ SCENARIOS("session",
     a_setting_follows_the_client_that_made_it,
     a_setting_that_the_server_refuses,
     a_startup_setting_is_tried_once_and_replayed,
+    a_startup_setting_is_tried_with_nothing_of_others,
     a_startup_setting_that_the_server_refuses,
     a_startup_setting_waits_for_a_busy_server,
     a_server_that_ends_during_the_replay,
