@@ -100,6 +100,7 @@ struct relay_args {
 	const struct relay_owner *owner;
 	void *arg;
 	bool greeting; /* no query: the client's settings are tried */
+	uint32_t client_pid; /* what it was told is its process */
 	bool client_eof; /* it has sent all it will */
 	bool no_query; /* disable_pqexec */
 	uint32_t max_packet;

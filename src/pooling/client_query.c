@@ -47,6 +47,9 @@ link_server(struct client *c, struct server *s, const struct span *first)
 		.stmts = &c->stmts,
 		.owner = &relay_owner,
 		.arg = c,
+		.client_pid = (uint32_t)c->cancel.key[0] << 24 |
+		    (uint32_t)c->cancel.key[1] << 16 |
+		    (uint32_t)c->cancel.key[2] << 8 | c->cancel.key[3],
 		.client_eof = c->gone,
 		.no_query = c->home->cfg->disable_pqexec,
 		.max_packet = (uint32_t)c->home->cfg->max_packet_size,

@@ -96,10 +96,28 @@ down_tag(struct relay *r, struct span tag)
 		stmt_client_clear(*r->a.stmts);
 }
 
+/* A client tells its own notifications by the process that it was told is its
+ * own, and the server names the one that it is. The message is changed where it
+ * lies, in the read buffer. */
+static void
+down_notification(const struct relay *r, uint8_t *body)
+{
+	uint32_t pid = (uint32_t)body[0] << 24 | (uint32_t)body[1] << 16 |
+	    (uint32_t)body[2] << 8 | body[3], own = r->a.client_pid;
+
+	if (pid != relay_server_of(r)->pid)
+		return;
+	body[0] = (uint8_t)(own >> 24);
+	body[1] = (uint8_t)(own >> 16);
+	body[2] = (uint8_t)(own >> 8);
+	body[3] = (uint8_t)own;
+}
+
 static bool
 needs_whole(uint8_t type)
 {
-	return type == 'S' || type == 'Z' || type == 'E' || type == 'C';
+	return type == 'S' || type == 'Z' || type == 'E' || type == 'C' ||
+	    type == 'A';
 }
 
 /* LISTEN, LOAD, RESET. */
@@ -175,6 +193,8 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 			continue;
 		}
 		status = 0;
+		if (UNLIKELY(f.type == 'A') && take >= WIRE_HEAD + 4)
+			down_notification(r, (uint8_t *)p + WIRE_HEAD);
 		if (UNLIKELY(f.type == 'S'))
 			down_parameter(r, SPAN(p + WIRE_HEAD,
 			    take - WIRE_HEAD));

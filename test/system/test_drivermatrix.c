@@ -48,10 +48,6 @@ static const struct gap {
 	const char *feature;
 	const char *why;
 } gaps[] = {
-	{ "libpq pipeline", "session", "ownpid",
-	    "a notification names the server's process, not the number that "
-	    "the client was given at login" },
-	{ "libpq pipeline", "transaction", "ownpid", "the same" },
 	{ "lib/pq", "transaction", "listen",
 	    "its listener is a connection of its own; LISTEN pins a server, "
 	    "so that two of them leave none for those who notify" },
