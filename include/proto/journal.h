@@ -109,5 +109,8 @@ bool journal_has_question(const struct journal *j);
 void journal_question(const struct journal *j, struct buf *sql);
 /* The body of its DataRow. False when it is not one. */
 bool journal_answer(struct journal *j, struct span row);
+/* There was none that could be read: it is not asked again, and the client
+ * stays with its server. */
+void journal_unanswered(struct journal *j);
 
 #endif

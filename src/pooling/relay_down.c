@@ -130,14 +130,12 @@ tag_is_loud(uint8_t c)
 /* Whether somebody wants to know of a CommandComplete; of one that no text
  * announced, the session is taken to be anything. */
 static inline bool
-down_tells(struct relay *r, const struct frame_info *f, const uint8_t *p,
-    size_t n)
+down_tells(struct relay *r, const uint8_t *body, size_t n)
 {
 	if (UNLIKELY(r->state != NULL))
 		return true;
-	if (UNLIKELY(tag_is_loud(p[WIRE_HEAD])) && r->watched && f->size <= n)
-		relay_state_surprise(r, SPAN(p + WIRE_HEAD,
-		    f->size - WIRE_HEAD - 1));
+	if (n > 1 && UNLIKELY(tag_is_loud(body[0])) && r->watched)
+		relay_state_surprise(r, SPAN(body, n - 1));
 	return false;
 }
 
@@ -182,7 +180,8 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 		if (f.type == 'C' && r->tracked)
 			down_tag(r, SPAN(p + WIRE_HEAD, take - WIRE_HEAD));
 		if (LIKELY(pipeline_passes(pl, f.type)) &&
-		    LIKELY(f.type != 'C' || !down_tells(r, &f, p, n))) {
+		    LIKELY(f.type != 'C' || !down_tells(r, p + WIRE_HEAD,
+			take - WIRE_HEAD))) {
 			r->down_forward = true;
 			r->down_skip = f.size - (uint32_t)take;
 			if (UNLIKELY(r->a.slow_us && f.type == 'C'))

@@ -842,8 +842,7 @@ relay_state_asked(struct relay *r)
 	r->sync_us = 0;
 	if (!st->answered) {
 		/* Then it has all that it is suspected of. */
-		st->journal.pins |= PIN_STATE;
-		st->journal.check = false;
+		journal_unanswered(&st->journal);
 	}
 	/* It was meant for what has been answered since. */
 	r->cancel_wanted = false;

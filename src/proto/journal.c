@@ -632,6 +632,14 @@ answered(struct journal *j, const char *name, struct span value)
 	buf_free(&sql);
 }
 
+void
+journal_unanswered(struct journal *j)
+{
+	j->pins |= PIN_STATE;
+	j->check = false;
+	forget_asks(j);
+}
+
 bool
 journal_answer(struct journal *j, struct span row)
 {

@@ -252,6 +252,21 @@ END_TEST
 #define POLICY(p) "pool_mode = transaction\ndefault_pool_size = 1\n" \
 	"session_state = " p "\n"
 
+/* Its row is longer than what is looked at as a whole. */
+START_TEST (a_value_too_long_to_read_back_pins) {
+	PGconn *a;
+
+	pooler_start(POLICY("track"));
+	a = client_open(" ");
+	sql_ok(a, "SELECT set_config('app.x', repeat('x', 30000), false)");
+	ck_assert_int_eq(sql_int(a,
+	    "SELECT length(current_setting('app.x'))"), 30000);
+	ck_assert_str_eq(show_text("CLIENTS", "state=active", "pinned"),
+	    "state");
+	PQfinish(a);
+}
+END_TEST
+
 START_TEST (deny_refuses_and_says_what_to_do) {
 	static const struct {
 		const char *sql, *text, *hint;
@@ -464,6 +479,7 @@ main(void)
 	Suite *s = suite_create("leaks");
 
 	FX_ADD_LOOP(s, nothing_reaches_the_next_client, 120, 3);
+	FX_ADD(s, a_value_too_long_to_read_back_pins, 20);
 	FX_ADD(s, deny_refuses_and_says_what_to_do, 20);
 	FX_ADD(s, reset_cleans_behind_each_transaction, 20);
 	FX_ADD(s, pin_keeps_client_and_server_together, 20);

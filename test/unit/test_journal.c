@@ -258,6 +258,23 @@ START_TEST(the_server_is_asked_for_what_it_has)
 }
 END_TEST
 
+START_TEST(without_an_answer_it_is_not_asked_again)
+{
+	struct world w;
+
+	journal_init(&w.j, NULL, NULL, NULL);
+	sql_info_init(&w.info);
+	say(&w, "SELECT set_config('app.x', 'a' || 'b', false)", ALL, false,
+	    'I');
+	ck_assert(journal_has_question(&w.j));
+	journal_unanswered(&w.j);
+	ck_assert(!journal_has_question(&w.j));
+	ck_assert_uint_eq(journal_pins(&w.j), PIN_STATE);
+	sql_info_fini(&w.info);
+	journal_fini(&w.j);
+}
+END_TEST
+
 START_TEST(what_servers_report_is_not_kept)
 {
 	struct err e;
@@ -303,6 +320,7 @@ suite(void)
 	    (int)ARRAY_LEN(scripts));
 	tcase_add_test(t, a_reset_gives_back_what_was_asked_for_at_login);
 	tcase_add_test(t, the_server_is_asked_for_what_it_has);
+	tcase_add_test(t, without_an_answer_it_is_not_asked_again);
 	tcase_add_test(t, what_servers_report_is_not_kept);
 	tcase_add_test(t, what_cannot_be_read_is_dirty);
 	suite_add_tcase(s, t);
