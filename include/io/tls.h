@@ -119,7 +119,8 @@ bool tls_peer_verified(const struct tls *t);
  * one name is made to look like another. */
 bool tls_peer_cn(const struct tls *t, char *out, size_t cap);
 /* The hash that SCRAM binds to (RFC 5929 tls-server-end-point) of the server's
- * certificate, that is, ours or the peer's. Bytes, or 0 if there is none. */
+ * certificate, that is, ours or the peer's. Bytes; 0: none is defined, as for
+ * Ed25519, or the session is not up. */
 #define TLS_END_POINT_MAX 64
 size_t tls_end_point(const struct tls *t, uint8_t out[TLS_END_POINT_MAX]);
 

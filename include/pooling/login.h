@@ -74,8 +74,10 @@ bool login_failed_proof(const struct login *l);
 /* It counts against max_client_conn: whoever ends it takes one off. */
 bool login_is_counted(const struct login *l);
 /* The connection is encrypted now. cert_name: the common name of a client
- * certificate that was verified, or NULL; copied. */
-void login_set_tls(struct login *l, const char *cert_name);
+ * certificate that was verified, or NULL. end_point: what SCRAM may bind to, or
+ * empty. Both are copied. */
+void login_set_tls(struct login *l, const char *cert_name,
+    struct span end_point);
 struct span login_cancel_key(const struct login *l);
 
 /* Good as long as the login is. Names are known, at least as claimed, from the

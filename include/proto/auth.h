@@ -50,6 +50,9 @@ struct auth_server_args {
 	/* Cleartext against a SCRAM secret is not checked here, as it takes
 	 * its time; see auth_server_asks(). */
 	bool defer;
+	/* Over TLS: the hash of our certificate, copied; SCRAM offers to bind
+	 * to it. Empty: it does not. */
+	struct span end_point;
 };
 
 /* Strings are copied and wiped. MD5 with a SCRAM secret becomes SCRAM. By SCRAM
@@ -98,6 +101,9 @@ struct auth_client_args {
 	const char *secret; /* of any kind, or NULL */
 	const struct scram_keys *keys; /* pass-through, or NULL */
 	bool defer; /* derive nothing, see auth_client_wants() */
+	/* Over TLS: the hash of the server's certificate, copied; SCRAM binds
+	 * to it if the server offers that. Empty: it does not. */
+	struct span end_point;
 };
 
 struct auth_client *auth_client_new(const struct auth_client_args *a);

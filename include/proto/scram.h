@@ -1,6 +1,6 @@
 /*
- * scram: SCRAM-SHA-256 (RFC 5802, RFC 7677), both sides, without channel
- * binding yet. Engines: span in, buf out.
+ * scram: SCRAM-SHA-256 (RFC 5802, RFC 7677), both sides, with or without
+ * channel binding (RFC 5929, tls-server-end-point). Engines: span in, buf out.
  *
  * Everything that came from the wire is length-checked text; nonces and salts
  * may be long. Comparisons of proofs and signatures take constant time. Keys
@@ -16,6 +16,8 @@
 #include "base/err.h"
 
 #define SCRAM_MECHANISM "SCRAM-SHA-256"
+#define SCRAM_MECHANISM_PLUS SCRAM_MECHANISM "-PLUS"
+#define SCRAM_BINDING_MAX 64
 #define SCRAM_KEY 32
 #define SCRAM_ITERATIONS 4096
 /* What we are ready to compute at a server's word, or to check a cleartext
@@ -65,6 +67,12 @@ struct scram_server;
 struct scram_server *scram_server_new(const struct scram_verifier *v,
     bool doomed);
 void scram_server_free(struct scram_server *s);
+/* Channel binding was offered to the client: end_point is the hash of our
+ * certificate, copied. plus: the client has chosen the mechanism with it, and
+ * has to bind to this hash. If it has not, it may not say that we had not
+ * offered it: somebody between us took the offer away. */
+void scram_server_bind(struct scram_server *s, struct span end_point,
+    bool plus);
 /* A second secret is valid too. Its verifier must have the same salt and
  * iterations, since a client is told one of each. */
 void scram_server_also(struct scram_server *s, const struct scram_verifier *v);
@@ -75,7 +83,7 @@ bool scram_verifier_agrees(const struct scram_verifier *a,
 /* in: client-first (without the SASLInitialResponse frame), then client-final.
  * out: server-first, then server-final. STEP_DONE: proven; keys (may be NULL)
  * get the client's keys for pass-through. STEP_FAIL with error: 28P01 for a
- * wrong proof, 08P01 for a malformed message. */
+ * wrong proof, 28000 for a wrong binding, 08P01 for a malformed message. */
 enum step scram_server_step(struct scram_server *s, struct span in,
     struct buf *out, struct scram_keys *keys, struct err *e);
 
@@ -84,6 +92,11 @@ struct scram_client;
 struct scram_client *scram_client_new(const char *password,
     const struct scram_keys *keys);
 void scram_client_free(struct scram_client *c);
+/* Before scram_client_first(): we could bind to the hash of the server's
+ * certificate (copied); plus: and do so, else the server is told that it has
+ * not offered it. */
+void scram_client_bind(struct scram_client *c, struct span end_point,
+    bool plus);
 void scram_client_first(struct scram_client *c, struct buf *out);
 /* in: server-first gives client-final (STEP_MORE); server-final is verified
  * (STEP_DONE). */

@@ -465,24 +465,65 @@ tls_peer_cn(const struct tls *t, char *out, size_t cap)
 	return ok;
 }
 
+/* RFC 5929: by the hash of its signature, but nothing weaker than SHA-256.
+ * Signatures without a hash of their own (Ed25519) leave it undefined. */
+static size_t
+hash_of_cert(X509 *cert, uint8_t out[TLS_END_POINT_MAX])
+{
+	const EVP_MD *md = NULL;
+	int hash = NID_undef;
+	unsigned n = 0;
+
+	/* Where it stands in parameters (RSA-PSS) too. */
+	if (cert && X509_get_signature_info(cert, &hash, NULL, NULL, NULL)) {
+		if (hash == NID_md5 || hash == NID_sha1)
+			hash = NID_sha256;
+		md = EVP_get_digestbynid(hash);
+	}
+	if (!md || EVP_MD_get_size(md) > TLS_END_POINT_MAX ||
+	    X509_digest(cert, md, out, &n) != 1)
+		n = 0;
+	ERR_clear_error();
+	return n;
+}
+
+int
+tls_on_ticket(SSL *ssl, void *arg)
+{
+	uint8_t hash[TLS_END_POINT_MAX];
+	size_t n;
+
+	(void)arg;
+	/* One that takes the place of another goes on with what that had. */
+	if (SSL_session_reused(ssl))
+		return 1;
+	n = hash_of_cert(SSL_get_certificate(ssl), hash);
+	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), hash, n);
+}
+
+/* The certificate that the client has seen. Where the session is resumed that
+ * is the one of its first handshake, whatever RELOAD has brought since. */
+static size_t
+end_point_of_server(const struct tls *t, uint8_t out[TLS_END_POINT_MAX])
+{
+	void *kept;
+	size_t n;
+
+	if (!SSL_session_reused(t->ssl))
+		return hash_of_cert(SSL_get_certificate(t->ssl), out);
+	if (SSL_SESSION_get0_ticket_appdata(SSL_get_session(t->ssl), &kept,
+	    &n) != 1 || n > TLS_END_POINT_MAX)
+		return 0;
+	if (n > 0)
+		memcpy(out, kept, n);
+	return n;
+}
+
 size_t
 tls_end_point(const struct tls *t, uint8_t out[TLS_END_POINT_MAX])
 {
-	X509 *cert = t->ctx->server ? SSL_get_certificate(t->ssl) :
-				      SSL_get0_peer_certificate(t->ssl);
-	int hash = NID_undef;
-	const EVP_MD *md;
-	unsigned n = 0;
-
-	if (!cert || !OBJ_find_sigid_algs(X509_get_signature_nid(cert), &hash,
-	    NULL))
+	if (!tls_is_up(t))
 		return 0;
-	/* RFC 5929: nothing weaker than SHA-256. */
-	if (hash == NID_md5 || hash == NID_sha1)
-		hash = NID_sha256;
-	md = EVP_get_digestbynid(hash);
-	if (!md || EVP_MD_get_size(md) > TLS_END_POINT_MAX ||
-	    X509_digest(cert, md, out, &n) != 1)
-		return 0;
-	return n;
+	return t->ctx->server ? end_point_of_server(t, out) :
+	    hash_of_cert(SSL_get0_peer_certificate(t->ssl), out);
 }

@@ -52,6 +52,8 @@ BIO_METHOD *tls_bio_method(void);
 void tls_watch(SSL_CTX *ssl, bool server);
 /* Notes whose certificate it is that will not do. */
 int tls_on_verify(int ok, X509_STORE_CTX *look);
+/* A ticket is about to be made: it carries what tls_end_point() needs. */
+int tls_on_ticket(SSL *ssl, void *arg);
 /* OpenSSL's own words for the oldest error in its queue. */
 const char *tls_reason(void);
 

@@ -256,14 +256,6 @@ on_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
 	return !making && at > 0 ? 2 : 1;
 }
 
-static int
-on_making(SSL *ssl, void *arg)
-{
-	(void)ssl;
-	(void)arg;
-	return 1;
-}
-
 /*
  * A certificate that was good when the session began may have expired or been
  * revoked since, and the ticket knows only the certificate itself. So it is
@@ -315,6 +307,6 @@ tls_ticket_use(struct tls_ctx *c)
 	SSL_CTX_set_timeout(c->ssl, TICKET_S);
 	SSL_CTX_set_num_tickets(c->ssl, 1);
 	return SSL_CTX_set_tlsext_ticket_key_evp_cb(c->ssl, on_key) == 1 &&
-	    SSL_CTX_set_session_ticket_cb(c->ssl, on_making, on_read, NULL) ==
-	    1;
+	    SSL_CTX_set_session_ticket_cb(c->ssl, tls_on_ticket, on_read,
+	    NULL) == 1;
 }

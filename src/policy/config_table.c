@@ -411,7 +411,8 @@ HELP(
 "name and needs user= on each database. hba goes by the rules of "
 "auth_hba_file. ldap and pam ask for the password in clear text and have it "
 "judged there, see LDAP AND PAM. cert goes by the common name of a client's "
-"certificate, exactly, and needs client_tls_sslmode verify-full.") },
+"certificate, exactly, and needs client_tls_sslmode verify-full. Over TLS, "
+"SCRAM offers channel binding (SCRAM-SHA-256-PLUS).") },
 { ROW(FILE_(auth_file, NULL), OPT_RELOAD), HELP(
 "File of users and their secrets, see AUTH FILE.") },
 { ROW(FILE_(auth_hba_file, ""), OPT_RELOAD), HELP(
@@ -499,7 +500,8 @@ HELP(
 "Whether servers are asked for TLS, and what is asked of them. disable: no. "
 "allow and prefer: TLS if the server has it. require: TLS, of whomever. "
 "verify-ca: its certificate must be good. verify-full: and made out for the "
-"host. Never on Unix sockets. Cancel requests do as their session.") },
+"host. Never on Unix sockets. Cancel requests do as their session. Where the "
+"server offers channel binding (SCRAM-SHA-256-PLUS), it is used.") },
 { ROW(ENUM(server_tls_sslnegotiation, "postgres", sslnegotiation_words),
 OPT_OURS), HELP(
 "How TLS begins: postgres asks first; direct begins at once, which PostgreSQL "

@@ -466,10 +466,12 @@ note_tls(struct client *c)
 	const struct tls *t = stream_tls(&c->stream);
 	char cn[128], label[CLIENT_LABEL], text[STREAM_TLS_TEXT];
 	const char *asked = tls_asked_name(t);
+	uint8_t end_point[TLS_END_POINT_MAX];
+	size_t n = tls_end_point(t, end_point);
 
 	c->tls_noted = true;
 	login_set_tls(c->login, tls_peer_verified(t) &&
-	    tls_peer_cn(t, cn, sizeof(cn)) ? cn : NULL);
+	    tls_peer_cn(t, cn, sizeof(cn)) ? cn : NULL, SPAN(end_point, n));
 	if (!log_enabled(LVL_DEBUG))
 		return;
 	client_label(c, label);

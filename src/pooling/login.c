@@ -68,9 +68,13 @@ login_has_started(const struct login *l)
 }
 
 void
-login_set_tls(struct login *l, const char *cert_name)
+login_set_tls(struct login *l, const char *cert_name, struct span end_point)
 {
 	l->is_tls = true;
+	if (end_point.n <= sizeof(l->end_point) && end_point.n > 0) {
+		memcpy(l->end_point, end_point.p, end_point.n);
+		l->end_point_n = end_point.n;
+	}
 	free(l->cert_name);
 	l->cert_name = cert_name ? xstrdup(cert_name) : NULL;
 }

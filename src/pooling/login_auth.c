@@ -144,6 +144,7 @@ begin_exchange(struct login *l, struct buf *out, struct err *e)
 		.verifier = derived(&l->secrets[0]),
 		.old_verifier = derived(&l->secrets[1]),
 		.defer = true,
+		.end_point = SPAN(l->end_point, l->end_point_n),
 	};
 
 	l->auth = auth_server_new(&a);

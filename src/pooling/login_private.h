@@ -91,6 +91,8 @@ struct login {
 	bool is_tls;
 	bool wants_header; /* of the PROXY protocol, before all else */
 	char *cert_name; /* of a verified client certificate, or NULL */
+	uint8_t end_point[SCRAM_BINDING_MAX];
+	size_t end_point_n; /* 0: SCRAM has nothing to bind to */
 	struct guard_source **source; /* the client's */
 	struct err *refusal; /* by the guard, to be told */
 	bool dropped; /* by the guard, without a word */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "io/tls.h"
 #include "pooling/hosts.h"
 #include "pooling/keycache.h"
 #include "pooling/passwords.h"
@@ -554,10 +555,20 @@ forget_password(struct server *s)
 	passwords_forget(s->target->passwords, &q);
 }
 
+/* What SCRAM may bind to, if we speak TLS to it. */
+static struct span
+end_point_of(const struct server *s, uint8_t hash[TLS_END_POINT_MAX])
+{
+	const struct tls *t = stream_tls(&s->stream);
+
+	return t ? SPAN(hash, tls_end_point(t, hash)) : SPAN(NULL, 0);
+}
+
 static bool
 login_auth(struct server *s, struct span body)
 {
 	struct login_state *ls = s->login;
+	uint8_t hash[TLS_END_POINT_MAX];
 	struct auth_client_args args = {
 		.user = s->target->user,
 		.secret = ls->secret ? ls->secret : s->target->secret,
@@ -575,8 +586,10 @@ login_auth(struct server *s, struct span body)
 		ask_program(s, body);
 		return true;
 	}
-	if (!ls->auth)
+	if (!ls->auth) {
+		args.end_point = end_point_of(s, hash);
 		ls->auth = auth_client_new(&args);
+	}
 	err_clear(&e);
 	step = auth_client_step(ls->auth, body, &out, &e);
 	ls->proven = step == STEP_DONE;

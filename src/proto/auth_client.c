@@ -18,6 +18,8 @@ struct auth_client {
 	bool defer;
 	struct scram_keys keys;
 	struct scram_client *scram;
+	uint8_t end_point[SCRAM_BINDING_MAX];
+	size_t end_point_n;
 };
 
 struct auth_client *
@@ -32,6 +34,10 @@ auth_client_new(const struct auth_client_args *a)
 	c->defer = a->defer;
 	if (c->has_keys)
 		c->keys = *a->keys;
+	if (a->end_point.n > 0 && a->end_point.n <= sizeof(c->end_point)) {
+		memcpy(c->end_point, a->end_point.p, a->end_point.n);
+		c->end_point_n = a->end_point.n;
+	}
 	return c;
 }
 
@@ -123,11 +129,12 @@ client_md5(struct auth_client *c, struct span rest, struct buf *out,
 }
 
 static bool
-offers_scram(struct span list, bool *offered)
+offers_scram(struct span list, bool *offered, bool *plus)
 {
 	struct reader r;
 
 	*offered = false;
+	*plus = false;
 	reader_init(&r, list);
 	for (;;) {
 		const char *name = reader_cstr(&r);
@@ -138,6 +145,8 @@ offers_scram(struct span list, bool *offered)
 			return reader_done(&r);
 		if (strcmp(name, SCRAM_MECHANISM) == 0)
 			*offered = true;
+		if (strcmp(name, SCRAM_MECHANISM_PLUS) == 0)
+			*plus = true;
 	}
 }
 
@@ -146,14 +155,16 @@ client_sasl(struct auth_client *c, struct span rest, struct buf *out,
     struct err *e)
 {
 	struct buf first = { 0 };
-	bool offered;
+	bool offered, plus;
 
-	if (!offers_scram(rest, &offered))
+	if (!offers_scram(rest, &offered, &plus))
 		return client_protocol(e, "malformed SASL request");
-	if (!offered) {
+	plus = plus && c->end_point_n > 0;
+	if (!offered && !plus) {
 		err_set(e, "28000", "server login failed: none of the "
 		    "server's SASL authentication mechanisms are supported");
-		err_detail(e, "only " SCRAM_MECHANISM " is supported");
+		err_detail(e, "only " SCRAM_MECHANISM ", and over TLS "
+		    SCRAM_MECHANISM_PLUS ", are supported");
 		return STEP_FAIL;
 	}
 	if (!c->has_keys && c->kind != SECRET_PLAIN)
@@ -163,8 +174,10 @@ client_sasl(struct auth_client *c, struct span rest, struct buf *out,
 	c->scram = scram_client_new(c->secret, c->has_keys ? &c->keys : NULL);
 	if (c->defer)
 		scram_client_defer(c->scram);
+	scram_client_bind(c->scram, SPAN(c->end_point, c->end_point_n), plus);
 	scram_client_first(c->scram, &first);
-	request_sasl_initial(out, SCRAM_MECHANISM, buf_span(&first));
+	request_sasl_initial(out, plus ? SCRAM_MECHANISM_PLUS :
+	    SCRAM_MECHANISM, buf_span(&first));
 	buf_free(&first);
 	c->state = SENT_FIRST;
 	return STEP_MORE;

@@ -38,6 +38,8 @@ struct auth_server {
 	uint8_t md5_salt[AUTH_MD5_SALT];
 	bool derived; /* the verifier is of a plain secret */
 	struct scram_server *scram;
+	uint8_t end_point[SCRAM_BINDING_MAX];
+	size_t end_point_n;
 	struct scram_keys keys;
 	bool has_keys;
 };
@@ -92,6 +94,10 @@ auth_server_new(const struct auth_server_args *a)
 	s->doomed = a->doomed;
 	s->defer = a->defer;
 	s->user = xstrdup(a->user);
+	if (a->end_point.n > 0 && a->end_point.n <= sizeof(s->end_point)) {
+		memcpy(s->end_point, a->end_point.p, a->end_point.n);
+		s->end_point_n = a->end_point.n;
+	}
 	candidate_init(&s->now, a->secret);
 	candidate_init(&s->old, a->old_secret);
 	/* Our MD5 challenge cannot be checked against SCRAM's keys. */
@@ -119,7 +125,10 @@ auth_server_free(struct auth_server *s)
 static enum step
 server_begin(struct auth_server *s, struct buf *out, struct err *e)
 {
-	static const char mechanisms[] = SCRAM_MECHANISM "\0";
+	/* Lists of mechanisms end with an empty one. */
+	static const char plain[] = SCRAM_MECHANISM "\0";
+	static const char both[] = SCRAM_MECHANISM_PLUS "\0"
+	    SCRAM_MECHANISM "\0";
 
 	switch (s->method) {
 	case AUTH_TRUST:
@@ -145,9 +154,8 @@ server_begin(struct auth_server *s, struct buf *out, struct err *e)
 		s->state = WANTS_PASSWORD;
 		return STEP_MORE;
 	case AUTH_SCRAM:
-		/* The list of one mechanism, and its end. */
-		reply_auth(out, AUTH_CODE_SASL,
-		    SPAN(mechanisms, sizeof(mechanisms)));
+		reply_auth(out, AUTH_CODE_SASL, s->end_point_n > 0 ?
+		    SPAN(both, sizeof(both)) : SPAN(plain, sizeof(plain)));
 		s->state = WANTS_MECHANISM;
 		return STEP_MORE;
 	}
@@ -323,6 +331,7 @@ server_mechanism(struct auth_server *s, struct span in, struct buf *out,
 	const char *mechanism;
 	struct span first;
 	struct reader r;
+	bool plus;
 	int32_t n;
 
 	reader_init(&r, in);
@@ -334,7 +343,9 @@ server_mechanism(struct auth_server *s, struct span in, struct buf *out,
 		err_detail(e, "malformed SASLInitialResponse message");
 		return STEP_FAIL;
 	}
-	if (strcmp(mechanism, SCRAM_MECHANISM) != 0) {
+	plus = s->end_point_n > 0 &&
+	    strcmp(mechanism, SCRAM_MECHANISM_PLUS) == 0;
+	if (!plus && strcmp(mechanism, SCRAM_MECHANISM) != 0) {
 		err_set(e, "08P01", "client selected an invalid SASL "
 		    "authentication mechanism");
 		return STEP_FAIL;
@@ -345,6 +356,7 @@ server_mechanism(struct auth_server *s, struct span in, struct buf *out,
 	} else {
 		s->scram = scram_server_new(&s->old.verifier, s->doomed);
 	}
+	scram_server_bind(s->scram, SPAN(s->end_point, s->end_point_n), plus);
 	if (n >= 0)
 		return server_sasl(s, first, out, e);
 	/* Without a first response: an empty challenge asks for it. */

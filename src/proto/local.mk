@@ -16,7 +16,9 @@ libpure_a_SOURCES += \
 	src/proto/proxy.c include/proto/proxy.h \
 	src/proto/base64.c include/proto/base64.h \
 	src/proto/digest.c include/proto/digest.h \
-	src/proto/scram.c include/proto/scram.h \
+	src/proto/scram.c include/proto/scram.h src/proto/scram_impl.h \
+	src/proto/scram_text.c src/proto/scram_server.c \
+	src/proto/scram_client.c \
 	src/proto/auth.c include/proto/auth.h src/proto/auth_impl.h \
 	src/proto/auth_server.c src/proto/auth_client.c
 

@@ -27,10 +27,12 @@ next_message(struct span *rest)
 }
 
 static void
-as_server(enum auth_method method, const char *secret, struct span rest)
+as_server(enum auth_method method, const char *secret, struct span end_point,
+    struct span rest)
 {
 	struct auth_server_args a = { .method = method, .user = "joe",
-		.secret = secret, .scram_iterations = 1 };
+		.secret = secret, .scram_iterations = 1,
+		.end_point = end_point };
 	struct auth_server *s = auth_server_new(&a);
 	struct buf out = { 0 };
 	struct err e;
@@ -95,9 +97,10 @@ as_scram_client(struct span rest)
 }
 
 static void
-as_client(const char *secret, struct span rest)
+as_client(const char *secret, struct span end_point, struct span rest)
 {
-	struct auth_client_args a = { .user = "joe", .secret = secret };
+	struct auth_client_args a = { .user = "joe", .secret = secret,
+		.end_point = end_point };
 	struct auth_client *c = auth_client_new(&a);
 	struct buf out = { 0 };
 	enum step step = STEP_MORE;
@@ -131,19 +134,25 @@ as_secret(struct span text)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct span rest;
+	struct span rest, none = SPAN(NULL, 0), hash = SPAN_LIT("hash");
 
 	if (n < 2)
 		return 0;
 	rest = SPAN(data + 1, n - 1);
+	/* The newer ones are capitals, so that old corpora mean what they
+	 * did. */
+	switch (data[0]) {
+	case 'S': as_server(AUTH_SCRAM, "pencil", hash, rest); return 0;
+	case 'C': as_client("pencil", hash, rest); return 0;
+	}
 	switch (data[0] % 8) {
-	case 0: as_server(AUTH_SCRAM, "pencil", rest); break;
-	case 1: as_server(AUTH_SCRAM, NULL, rest); break;
-	case 2: as_server(AUTH_MD5, "pencil", rest); break;
-	case 3: as_server(AUTH_PLAIN, "pencil", rest); break;
+	case 0: as_server(AUTH_SCRAM, "pencil", none, rest); break;
+	case 1: as_server(AUTH_SCRAM, NULL, none, rest); break;
+	case 2: as_server(AUTH_MD5, "pencil", none, rest); break;
+	case 3: as_server(AUTH_PLAIN, "pencil", none, rest); break;
 	case 4: as_scram_client(rest); break;
-	case 5: as_client("pencil", rest); break;
-	case 6: as_client(NULL, rest); break;
+	case 5: as_client("pencil", none, rest); break;
+	case 6: as_client(NULL, none, rest); break;
 	case 7: as_secret(rest); break;
 	}
 	return 0;

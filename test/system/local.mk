@@ -9,6 +9,7 @@ system_tests = \
 	test/system/test_badinput \
 	test/system/test_badlogin \
 	test/system/test_badserver \
+	test/system/test_binding \
 	test/system/test_bounds \
 	test/system/test_cancel \
 	test/system/test_cli \
@@ -134,6 +135,10 @@ test_system_test_cert_LDADD = $(system_libs) $(OPENSSL_LIBS)
 test_system_test_tls_SOURCES = test/system/test_tls.c \
 	test/system/tls_certs.c test/system/tls_certs.h
 test_system_test_tls_LDADD = $(system_libs) $(OPENSSL_LIBS)
+
+test_system_test_binding_SOURCES = test/system/test_binding.c \
+	test/system/tls_certs.c test/system/tls_certs.h
+test_system_test_binding_LDADD = $(system_libs) $(OPENSSL_LIBS)
 
 include test/system/torture.mk
 

@@ -11,7 +11,8 @@ thread_tests = \
 	test/threads/test_pool_load \
 	test/threads/test_quota \
 	test/threads/test_registry \
-	test/threads/test_rights
+	test/threads/test_rights \
+	test/threads/test_tls_session
 
 test_threads_test_daemon_SOURCES = \
 	test/threads/test_daemon.c \
@@ -26,6 +27,8 @@ test_threads_test_dns_LDADD = $(core_libs) $(CHECK_LIBS)
 test_threads_test_keycache_LDADD = $(core_libs) $(CHECK_LIBS)
 
 test_threads_test_guard_LDADD = $(core_libs) $(CHECK_LIBS)
+
+test_threads_test_tls_session_LDADD = $(core_libs) $(CHECK_LIBS)
 
 test_threads_test_listener_SOURCES = \
 	test/threads/test_listener.c \

@@ -194,6 +194,103 @@ START_TEST(both_sides_agree)
 }
 END_TEST
 
+/* Channel binding: what each side sees, what was chosen, and what comes of it
+ * at the server. */
+static const struct {
+	const char *ours, *theirs; /* the server's and the client's hash */
+	bool chosen, told; /* by the server's and the client's word */
+	const char *sqlstate, *msg; /* NULL: proven */
+} bindings[] = {
+	{ "hash", "hash", true, true, NULL, NULL },
+	{ "", "hash", false, false, NULL, NULL }, /* y, and not offered */
+	{ "hash", "", false, false, NULL, NULL }, /* n: it cannot */
+	{ "", "", false, false, NULL, NULL },
+	{ "hash", "other", true, true, "28000",
+	    "SCRAM channel binding check failed" },
+	{ "hash", "has", true, true, "28000",
+	    "SCRAM channel binding check failed" },
+	/* The offer was taken away on the way. */
+	{ "hash", "hash", false, false, "28000",
+	    "SCRAM channel binding negotiation error" },
+	/* The mechanism says one thing, the message another. */
+	{ "hash", "hash", true, false, "08P01", "SASL authentication failed" },
+	{ "hash", "", true, false, "08P01", "SASL authentication failed" },
+	{ "hash", "hash", false, true, "08P01", "SASL authentication failed" },
+	{ "", "hash", false, true, "08P01", "SASL authentication failed" },
+};
+
+START_TEST(both_sides_bind_to_the_same_channel)
+{
+	struct scram_verifier v = verifier_of(PENCIL);
+	struct scram_server *s = scram_server_new(&v, false);
+	struct scram_client *c = scram_client_new("pencil", NULL);
+	struct buf up = { 0 }, down = { 0 };
+	struct err e = { 0 };
+	enum step step;
+
+	scram_server_bind(s, span_of(bindings[_i].ours), bindings[_i].chosen);
+	scram_client_bind(c, span_of(bindings[_i].theirs), bindings[_i].told);
+	scram_client_first(c, &up);
+	step = scram_server_step(s, buf_span(&up), &down, NULL, &e);
+	if (step == STEP_MORE) {
+		buf_reset(&up);
+		ck_assert_int_eq(scram_client_step(c, buf_span(&down), &up,
+		    &e), STEP_MORE);
+		buf_reset(&down);
+		step = scram_server_step(s, buf_span(&up), &down, NULL, &e);
+	}
+	if (bindings[_i].sqlstate == NULL) {
+		ck_assert_msg(step == STEP_DONE, "%s: %s", e.msg, e.detail);
+		ck_assert_int_eq(scram_client_step(c, buf_span(&down), &up,
+		    &e), STEP_DONE);
+	} else {
+		ck_assert_int_eq(step, STEP_FAIL);
+		ck_assert_str_eq(e.sqlstate, bindings[_i].sqlstate);
+		ck_assert_str_eq(e.msg, bindings[_i].msg);
+	}
+	buf_free(&up);
+	buf_free(&down);
+	scram_server_free(s);
+	scram_client_free(c);
+}
+END_TEST
+
+/* By a client that has chosen channel binding. */
+static const struct {
+	const char *text;
+	bool good;
+	const char *msg;
+} bound_firsts[] = {
+	{ "p=tls-server-end-point,,n=,r=abc", true, NULL },
+	{ "p=tls-unique,,n=,r=abc", false,
+	    "unsupported SCRAM channel-binding type" },
+	{ "p=,,n=,r=abc", false, "unsupported SCRAM channel-binding type" },
+	{ "p=tls-server-end-point", false, "SASL authentication failed" },
+	{ "p=tls-server-end-point,", false, "SASL authentication failed" },
+	{ "p=tls-server-end-point,a=x,n=,r=abc", false,
+	    "SASL authentication failed" },
+	{ "p,,n=,r=abc", false, "SASL authentication failed" },
+	{ "n,,n=,r=abc", false, "SASL authentication failed" },
+	{ "y,,n=,r=abc", false, "SASL authentication failed" },
+};
+
+START_TEST(server_judges_a_bound_first_message)
+{
+	struct scram_verifier v = verifier_of(PENCIL);
+	struct scram_server *s = scram_server_new(&v, false);
+	struct buf out = { 0 };
+	struct err e = { 0 };
+
+	scram_server_bind(s, SPAN_LIT("hash"), true);
+	ck_assert_int_eq(scram_server_step(s, span_of(bound_firsts[_i].text),
+	    &out, NULL, &e), bound_firsts[_i].good ? STEP_MORE : STEP_FAIL);
+	if (!bound_firsts[_i].good)
+		ck_assert_str_eq(e.msg, bound_firsts[_i].msg);
+	buf_free(&out);
+	scram_server_free(s);
+}
+END_TEST
+
 START_TEST(mock_is_the_same_each_time)
 {
 	struct scram_verifier a, b, c;
@@ -455,6 +552,10 @@ suite(void)
 	tcase_add_test(t, what_is_no_utf8_is_taken_raw);
 	tcase_add_test(t, broken_verifiers_are_refused);
 	tcase_add_test(t, both_sides_agree);
+	tcase_add_loop_test(t, both_sides_bind_to_the_same_channel, 0,
+	    (int)ARRAY_LEN(bindings));
+	tcase_add_loop_test(t, server_judges_a_bound_first_message, 0,
+	    (int)ARRAY_LEN(bound_firsts));
 	tcase_add_test(t, mock_is_the_same_each_time);
 	tcase_add_loop_test(t, server_judges_the_first_message, 0,
 	    (int)ARRAY_LEN(firsts));
