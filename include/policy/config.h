@@ -62,6 +62,13 @@ enum tls_mode {
 
 enum sslnegotiation { SSLNEGOTIATION_POSTGRES, SSLNEGOTIATION_DIRECT };
 
+/* What servers are asked for: see server_protocol. */
+enum server_protocol {
+	SERVER_PROTOCOL_AUTO,
+	SERVER_PROTOCOL_3_0,
+	SERVER_PROTOCOL_3_2,
+};
+
 enum client_gone { CLIENT_GONE_CANCEL, CLIENT_GONE_FINISH };
 enum load_balance { LOAD_BALANCE_ROUND_ROBIN, LOAD_BALANCE_DISABLE };
 
@@ -189,6 +196,7 @@ struct config {
 	const char *track_extra_parameters;
 	const char *ignore_startup_parameters;
 	bool application_name_add_host;
+	enum server_protocol server_protocol;
 	bool disable_pqexec;
 	enum client_gone client_gone;
 	int64_t client_gone_grace_us;

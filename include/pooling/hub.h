@@ -90,7 +90,7 @@ struct handover {
 	bool admin;
 	bool stats;
 	uint64_t id;
-	uint8_t key[8]; /* its cancel key; registered with the main loop */
+	bool long_key; /* it speaks protocol 3.2 */
 	usec_t connect_wall_us;
 };
 void handover_free(struct handover *h); /* closes nothing */

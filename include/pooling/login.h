@@ -78,6 +78,7 @@ bool login_is_counted(const struct login *l);
  * empty. Both are copied. */
 void login_set_tls(struct login *l, const char *cert_name,
     struct span end_point);
+/* LOGIN_CANCEL: pid and secret; borrowed. */
 struct span login_cancel_key(const struct login *l);
 
 /* Good as long as the login is. Names are known, at least as claimed, from the
@@ -89,6 +90,7 @@ struct login_result {
 	const struct database_conf *conf; /* NULL: the console */
 	bool console;
 	bool admin, stats;
+	bool long_key; /* speaks protocol 3.2: see CANCEL_KEY_LONG */
 	bool has_keys; /* proven keys for pass-through */
 	struct scram_keys keys;
 	const char *secret; /* the proven user's own, or NULL */

@@ -5,7 +5,8 @@
  * With peer_id set every cancel key carries it: byte 0 has its top bit clear,
  * bytes 1 and 2 are the id, low byte first, and the two low bits of byte 7 how
  * often the key may be passed on (3 at birth); the rest is random. The layout is
- * PgBouncer's. A request that comes in is
+ * PgBouncer's; long keys (see cancel.h) have the same first eight bytes, and
+ * are passed on whole. A request that comes in is
  *
  *	ours		when its key is in our table, or has our id;
  *	a peer's	else: one less of the two low bits, and on to that peer;

@@ -114,8 +114,9 @@ struct server {
 	char *host; /* of the target's list */
 	size_t host_i; /* its place there */
 	bool host_counted;
-	/* The attempt failed for its host's sake, and there are others. */
-	bool other_host;
+	/* The attempt failed for its host's sake, and there are others; or for
+	 * the sake of the protocol that was asked for. */
+	bool try_other;
 	struct addr addr; /* the peer's */
 	struct addr local;
 	usec_t born_us; /* connect begun */

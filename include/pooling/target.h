@@ -15,12 +15,17 @@
 #include "io/dns.h"
 #include "io/tcp.h"
 #include "io/tls.h"
+#include "policy/config.h"
 #include "proto/param.h"
 #include "proto/scram.h"
 
 struct hosts;
 struct keycache;
 struct passwords;
+
+/* Protocol 3.2 is asked of who is known to have it, so that no login is lost
+ * by the asking. */
+enum target_speaks { SPEAKS_UNKNOWN, SPEAKS_3_2, SPEAKS_ONLY_3_0 };
 
 struct server_target {
 	_Atomic int refs;
@@ -52,6 +57,8 @@ struct server_target {
 	struct dns *dns;
 	struct keycache *keycache; /* NULL: keys are derived on the spot */
 	struct tcp_tuning tcp;
+	enum server_protocol protocol;
+	_Atomic int speaks; /* enum target_speaks: what servers have shown */
 	struct hosts *hosts; /* of `host`; NULL: what has one host */
 	bool in_turn; /* load_balance_hosts */
 	usec_t patience_us; /* for a host, while there are others; 0 = none */

@@ -19,6 +19,7 @@
 #define AUTH_MSG_MAX 65535 /* largest 'p' message */
 
 #define PROTOCOL_3_0 196608u
+#define PROTOCOL_3_2 196610u /* longer cancel keys, nothing else */
 #define CODE_CANCEL 80877102u
 #define CODE_SSL 80877103u
 #define CODE_GSS 80877104u

@@ -39,8 +39,10 @@ void reply_row_description(struct buf *out, const struct column *c, size_t n);
 void reply_row(struct buf *out, const char *const *values, size_t n);
 void reply_parameter_description_none(struct buf *out);
 
-/* To servers. params is NULL-terminated: name, value, name, value, NULL. */
-void request_startup(struct buf *out, const char *const *params);
+/* To servers. version is PROTOCOL_3_0 or newer; params is NULL-terminated:
+ * name, value, name, value, NULL. */
+void request_startup(struct buf *out, uint32_t version,
+    const char *const *params);
 void request_ssl(struct buf *out);
 void request_cancel(struct buf *out, uint32_t pid, struct span key);
 void request_query(struct buf *out, const char *sql);

@@ -207,10 +207,6 @@ cancel_called(struct cancel_entry *e, struct cancel_call *call)
 static void
 welcome(struct console *c)
 {
-	const uint8_t *k = c->cancel.key;
-	uint32_t pid = (uint32_t)k[0] << 24 | (uint32_t)k[1] << 16 |
-	    (uint32_t)k[2] << 8 | k[3];
-
 	reply_auth_ok(&c->out);
 	reply_parameter(&c->out, "server_version", CONSOLE_SPEAKS "/bouncer");
 	reply_parameter(&c->out, "client_encoding", "UTF8");
@@ -219,7 +215,8 @@ welcome(struct console *c)
 	reply_parameter(&c->out, "TimeZone", "GMT");
 	reply_parameter(&c->out, "standard_conforming_strings", "on");
 	reply_parameter(&c->out, "is_superuser", "on");
-	reply_key_data(&c->out, pid, SPAN(k + 4, CANCEL_KEY - 4));
+	reply_key_data(&c->out, cancel_key_pid(&c->cancel),
+	    cancel_key_secret(&c->cancel));
 	reply_ready(&c->out, 'I');
 }
 
@@ -247,7 +244,8 @@ console_new(struct plane *pl, struct handover *h)
 	stream_init(&c->stream, l, h->fd, &ops);
 	stream_give_tls(&c->stream, h->tls);
 	h->tls = NULL;
-	cancel_key_add(pl->hub->keys, &c->cancel, l, cancel_called);
+	cancel_key_add(pl->hub->keys, &c->cancel,
+	    h->long_key ? CANCEL_KEY_LONG : CANCEL_KEY, l, cancel_called);
 	if (h->n_bytes > 0)
 		buf_append(&c->in, h->bytes, h->n_bytes);
 	welcome(c);

@@ -286,12 +286,12 @@ on_cancelled(struct cancel_call *c)
 
 /* Whoever cancels reaches the new one only. */
 static void
-cancel_here(struct takeover *t, const char *key)
+cancel_here(struct takeover *t, struct span key)
 {
 	struct cancel_call *c = xcalloc(1, sizeof(*c));
 	struct hub *hub = t->plane->hub;
 
-	memcpy(c->key, key, CANCEL_KEY);
+	cancel_call_set(c, key);
 	c->reply_to = hub->main_loop;
 	c->over = on_cancelled;
 	cancel_call(hub->keys, c);
@@ -300,9 +300,9 @@ cancel_here(struct takeover *t, const char *key)
 static void
 old_packet(struct takeover *t, const char *p, size_t n)
 {
-	if (p[0] == 'K' && n == 1 + CANCEL_KEY && t->released)
-		cancel_here(t, p + 1);
-
+	if (p[0] == 'K' && n > CANCEL_KEY && n <= 1 + CANCEL_KEY_MAX &&
+	    t->released)
+		cancel_here(t, SPAN(p + 1, n - 1));
 	else if (p[0] == 'H' && !t->released)
 		say_hello(t, p, n);
 	else if (p[0] == 'R' && !t->released)
@@ -471,12 +471,12 @@ on_stray_cancel(struct mail *m, struct loop *l)
 	struct cancel_call *c = CONTAINER_OF(m, struct cancel_call, mail);
 	struct plane *pl = c->elsewhere;
 	struct takeover *t = pl->takeover;
-	uint8_t packet[1 + CANCEL_KEY] = { 'K' };
+	uint8_t packet[1 + CANCEL_KEY_MAX] = { 'K' };
 
 	(void)l;
-	memcpy(packet + 1, c->key, CANCEL_KEY);
+	memcpy(packet + 1, c->key, c->key_n);
 	if (t != NULL && t->fd != -1 && t->is_new)
-		send_packet(t->fd, packet, sizeof(packet), -1);
+		send_packet(t->fd, packet, 1u + c->key_n, -1);
 	cancel_call_over(c);
 }
 

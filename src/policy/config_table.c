@@ -97,6 +97,13 @@ static const struct option_word sslnegotiation_words[] = {
 	{ .name = NULL },
 };
 
+static const struct option_word server_protocol_words[] = {
+	{ .name = "auto", .value = SERVER_PROTOCOL_AUTO },
+	{ .name = "3.0", .value = SERVER_PROTOCOL_3_0 },
+	{ .name = "3.2", .value = SERVER_PROTOCOL_3_2 },
+	{ .name = NULL },
+};
+
 static const struct option_word client_gone_words[] = {
 	{ .name = "cancel", .value = CLIENT_GONE_CANCEL },
 	{ .name = "finish", .value = CLIENT_GONE_FINISH },
@@ -284,6 +291,13 @@ OPT_RELOAD | OPT_OURS), HELP(
 "inside options are dropped too.") },
 { ROW(BOOL(application_name_add_host, "0"), OPT_RELOAD), HELP(
 "Add the client's address and port to its application_name at login.") },
+{ ROW(ENUM(server_protocol, "auto", server_protocol_words),
+OPT_RELOAD | OPT_OURS), HELP(
+"Version of the protocol that servers are asked for. 3.2 brings longer keys "
+"for cancel requests. auto asks for 3.0 at first, and for 3.2 once a server "
+"of the pool has said that it is PostgreSQL 18 or newer. A server that "
+"refuses 3.2 is asked for 3.0 at once, and from then on. Clients get what "
+"they ask for, whatever this says.") },
 { ROW(BOOL(disable_pqexec, "0"), 0), HELP(
 "Refuse simple queries, which can hold several statements.") },
 { ROW(ENUM(client_gone, "cancel", client_gone_words), OPT_RELOAD | OPT_OURS),

@@ -1,6 +1,7 @@
 /* The table of cancel keys: chained hashes in shards. */
 #include "pooling/cancel.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -79,12 +80,12 @@ bucket_of(struct shard *sh, const uint8_t key[CANCEL_KEY])
 }
 
 static struct cancel_entry *
-find(struct shard *sh, const uint8_t key[CANCEL_KEY])
+find(struct shard *sh, struct span key)
 {
 	struct cancel_entry *e;
 
-	for (e = *bucket_of(sh, key); e; e = e->next)
-		if (CRYPTO_memcmp(e->key, key, CANCEL_KEY) == 0)
+	for (e = *bucket_of(sh, key.p); e; e = e->next)
+		if (e->key_n == key.n && CRYPTO_memcmp(e->key, key.p, key.n) == 0)
 			return e;
 	return NULL;
 }
@@ -120,10 +121,39 @@ cancel_keys_set_peer(struct cancel_keys *k, int id)
 	atomic_store(&k->peer_id, id);
 }
 
-bool
-cancel_key_known(struct cancel_keys *k, const uint8_t key[CANCEL_KEY])
+uint32_t
+cancel_key_pid(const struct cancel_entry *e)
 {
-	struct shard *sh = shard_of(k, key);
+	uint32_t pid;
+
+	memcpy(&pid, e->key, sizeof(pid));
+	return ntohl(pid);
+}
+
+void
+cancel_call_set(struct cancel_call *c, struct span key)
+{
+	assert(key.n >= CANCEL_KEY && key.n <= sizeof(c->key));
+	memcpy(c->key, key.p, key.n);
+	c->key_n = (uint16_t)key.n;
+}
+
+static struct span
+call_key(const struct cancel_call *c)
+{
+	return SPAN(c->key, c->key_n);
+}
+
+static struct span
+entry_key(const struct cancel_entry *e)
+{
+	return SPAN(e->key, e->key_n);
+}
+
+bool
+cancel_key_known(struct cancel_keys *k, struct span key)
+{
+	struct shard *sh = shard_of(k, key.p);
 	bool known;
 
 	pthread_mutex_lock(&sh->mu);
@@ -133,11 +163,11 @@ cancel_key_known(struct cancel_keys *k, const uint8_t key[CANCEL_KEY])
 }
 
 static void
-make_key(const struct cancel_keys *k, uint8_t key[CANCEL_KEY])
+make_key(const struct cancel_keys *k, uint8_t *key, size_t n)
 {
 	int id = atomic_load(&k->peer_id);
 
-	random_bytes(key, CANCEL_KEY);
+	random_bytes(key, n);
 	key[0] &= 0x7f;
 	if (id > 0) {
 		key[1] = (uint8_t)id;
@@ -154,7 +184,7 @@ add(struct cancel_keys *k, struct cancel_entry *e)
 	bool is_new;
 
 	pthread_mutex_lock(&sh->mu);
-	is_new = !find(sh, e->key);
+	is_new = !find(sh, entry_key(e));
 	if (is_new) {
 		if (sh->n >= sh->n_buckets)
 			grow(sh);
@@ -167,26 +197,31 @@ add(struct cancel_keys *k, struct cancel_entry *e)
 }
 
 void
-cancel_key_add(struct cancel_keys *k, struct cancel_entry *e, struct loop *l,
+cancel_key_add(struct cancel_keys *k, struct cancel_entry *e, size_t n,
+    struct loop *l,
     void (*called)(struct cancel_entry *e, struct cancel_call *c))
 {
+	assert(n == CANCEL_KEY || n == CANCEL_KEY_LONG);
 	e->loop = l;
 	e->called = called;
+	e->key_n = (uint8_t)n;
 	do
-		make_key(k, e->key);
+		make_key(k, e->key, n);
 	while (!add(k, e));
 }
 
 void
 cancel_key_keep(struct cancel_keys *k, struct cancel_entry *e,
-    const uint8_t key[CANCEL_KEY], struct loop *l,
+    struct span key, struct loop *l,
     void (*called)(struct cancel_entry *e, struct cancel_call *c))
 {
+	assert(key.n >= CANCEL_KEY && key.n <= sizeof(e->key));
 	e->loop = l;
 	e->called = called;
-	memcpy(e->key, key, CANCEL_KEY);
+	e->key_n = (uint8_t)key.n;
+	memcpy(e->key, key.p, key.n);
 	if (!add(k, e))
-		cancel_key_add(k, e, l, called);
+		cancel_key_add(k, e, CANCEL_KEY, l, called);
 }
 
 void
@@ -233,7 +268,7 @@ on_called(struct mail *m, struct loop *l)
 	struct cancel_entry *e;
 
 	pthread_mutex_lock(&sh->mu);
-	e = find(sh, c->key);
+	e = find(sh, call_key(c));
 	pthread_mutex_unlock(&sh->mu);
 	if (e && e->loop == l)
 		e->called(e, c);
@@ -250,7 +285,7 @@ cancel_call(struct cancel_keys *k, struct cancel_call *c)
 
 	c->keys = k;
 	pthread_mutex_lock(&sh->mu);
-	e = find(sh, c->key);
+	e = find(sh, call_key(c));
 	l = e ? e->loop : NULL;
 	pthread_mutex_unlock(&sh->mu);
 	if (!l) {

@@ -55,7 +55,6 @@ send_welcome(struct client *c, struct welcome *w)
 {
 	struct buf b = { 0 };
 	const struct param_names *names = c->home->cfg->param_names;
-	uint32_t pid;
 	size_t i, n = param_names_count(names);
 
 	if (!still_let_in(c)) {
@@ -72,8 +71,8 @@ send_welcome(struct client *c, struct welcome *w)
 		if (param_get(c->params, i))
 			reply_parameter(&b, param_name(names, i),
 			    param_get(c->params, i));
-	memcpy(&pid, c->cancel.key, sizeof(pid));
-	reply_key_data(&b, ntohl(pid), SPAN(c->cancel.key + 4, 4));
+	reply_key_data(&b, cancel_key_pid(&c->cancel),
+	    cancel_key_secret(&c->cancel));
 	reply_ready(&b, 'I');
 	client_send(c, &b);
 	welcome_unref(w);
@@ -267,6 +266,7 @@ hand_over(struct client *c)
 	h->application_name = xstrdup(r->application_name);
 	h->admin = r->admin;
 	h->stats = r->stats;
+	h->long_key = r->long_key;
 	h->id = c->id;
 	h->connect_wall_us = c->connect_wall_us;
 	h->n_bytes = keep_len(&c->held);
@@ -356,7 +356,9 @@ logged_in(struct client *c)
 	c->settings = settings_ref(r->settings);
 	c->startup = settings_ref(r->settings);
 	client_refresh(c, h->cfg);
-	cancel_key_add(h->hub->keys, &c->cancel, h->loop, c->cancel.called);
+	cancel_key_add(h->hub->keys, &c->cancel,
+	    r->long_key ? CANCEL_KEY_LONG : CANCEL_KEY, h->loop,
+	    c->cancel.called);
 	client_enter(c, CL_GREET);
 	greet(c);
 }
@@ -380,10 +382,9 @@ on_call_over(struct cancel_call *call)
 static void
 begin_cancel(struct client *c)
 {
-	struct span key = login_cancel_key(c->login);
 	struct cancel_call *call = xcalloc(1, sizeof(*call));
 
-	memcpy(call->key, key.p, sizeof(call->key));
+	cancel_call_set(call, login_cancel_key(c->login));
 	call->over = on_call_over;
 	call->owner = c;
 	c->call = call;

@@ -65,7 +65,8 @@ pack(const struct client *c, struct buf *out)
 	writer_begin(&w, out, 'C');
 	writer_cstr(&w, c->db->name);
 	writer_cstr(&w, c->user->name);
-	writer_bytes(&w, c->cancel.key, CANCEL_KEY);
+	writer_u8(&w, c->cancel.key_n);
+	writer_bytes(&w, c->cancel.key, c->cancel.key_n);
 	writer_bytes(&w, &c->peer, sizeof(c->peer));
 	writer_u8(&w, c->is_unix);
 	writer_bytes(&w, &c->connect_wall_us, sizeof(c->connect_wall_us));
@@ -112,7 +113,7 @@ client_move(struct client *c)
 
 struct arrived {
 	const char *database, *user, *secret;
-	uint8_t key[CANCEL_KEY];
+	struct span key;
 	struct addr peer;
 	bool is_unix, has_keys;
 	usec_t connect_wall_us;
@@ -155,7 +156,7 @@ unpack(struct span bytes, const struct config *cfg, struct arrived *a)
 	(void)reader_u32(&r);
 	a->database = reader_cstr(&r);
 	a->user = reader_cstr(&r);
-	get(&r, a->key, sizeof(a->key));
+	a->key = reader_bytes(&r, reader_u8(&r));
 	get(&r, &a->peer, sizeof(a->peer));
 	a->is_unix = reader_u8(&r) != 0;
 	get(&r, &a->connect_wall_us, sizeof(a->connect_wall_us));
@@ -165,7 +166,8 @@ unpack(struct span bytes, const struct config *cfg, struct arrived *a)
 	a->has_keys = reader_u8(&r) != 0;
 	if (a->has_keys)
 		get(&r, &a->keys, sizeof(a->keys));
-	return reader_done(&r);
+	return reader_done(&r) && a->key.n >= CANCEL_KEY &&
+	    a->key.n <= CANCEL_KEY_LONG;
 }
 
 /* It was let in once, so no limit is asked. */

@@ -4,6 +4,7 @@
  */
 #include "login_private.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -15,6 +16,8 @@
 #include "proto/wire.h"
 
 #define USER_MAX 128
+#define OPTION_PREFIX "_pq_." /* of protocol options */
+#define OPTION_PREFIX_LEN (sizeof(OPTION_PREFIX) - 1)
 
 struct login *
 login_new(const struct login_args *a)
@@ -82,7 +85,7 @@ login_set_tls(struct login *l, const char *cert_name, struct span end_point)
 struct span
 login_cancel_key(const struct login *l)
 {
-	return SPAN(l->key, sizeof(l->key));
+	return SPAN(l->key, l->key_n);
 }
 
 const struct login_result *
@@ -233,7 +236,7 @@ take_param(struct login *l, const struct startup_param *p, struct err *e)
 			return take_options(l, p->value, e);
 	} else if (strcmp(p->name, "application_name") == 0) {
 		r->application_name = arena_strdup(l->arena, p->value);
-	} else if (strncmp(p->name, "_pq_.", 5) != 0 &&
+	} else if (strncmp(p->name, OPTION_PREFIX, OPTION_PREFIX_LEN) != 0 &&
 	    !track(l, p->name, p->value) &&
 	    !list_has(l->cfg->ignore_startup_parameters, p->name)) {
 		if (login_is_replication(r))
@@ -244,19 +247,32 @@ take_param(struct login *l, const struct startup_param *p, struct err *e)
 	return true;
 }
 
+/* What we speak of what it asks for. There is no 3.1: the number is reserved,
+ * since poolers that did not know it took it for 3.0. */
+static uint32_t
+protocol_for(uint32_t asked)
+{
+	return asked >= PROTOCOL_3_2 ? PROTOCOL_3_2 : PROTOCOL_3_0;
+}
+
 /* Newer minors, and protocol options, are negotiated away. */
 static void
-negotiate(uint32_t version, struct span params, struct buf *out)
+negotiate(struct login *l, uint32_t asked, struct span params,
+    struct buf *out)
 {
-	const char *unknown[64];
+	uint32_t version = protocol_for(asked);
+	const char **unknown;
 	struct startup_param p;
 	size_t n = 0, at = 0;
 
+	l->r.long_key = version == PROTOCOL_3_2;
+	unknown = arena_alloc(l->arena,
+	    params.n / sizeof(OPTION_PREFIX) * sizeof(*unknown) + 1);
 	while (startup_next(params, &at, &p) == PARAM_ONE)
-		if (strncmp(p.name, "_pq_.", 5) == 0 && n < ARRAY_LEN(unknown))
+		if (strncmp(p.name, OPTION_PREFIX, OPTION_PREFIX_LEN) == 0)
 			unknown[n++] = p.name;
-	if (version != PROTOCOL_3_0 || n > 0)
-		reply_negotiate(out, PROTOCOL_3_0, unknown, n);
+	if (version != asked || n > 0)
+		reply_negotiate(out, version, unknown, n);
 }
 
 /* application_name, as it will be shown to the server. */
@@ -365,7 +381,7 @@ on_startup(struct login *l, const struct startup *s, struct buf *out,
 	l->r.console = config_is_console(l->r.database);
 	if (!count_client(l, e))
 		return LOGIN_FAILED;
-	negotiate(s->version, s->params, out);
+	negotiate(l, s->version, s->params, out);
 	name_application(l);
 	if (!l->r.console) {
 		l->r.conf = login_find_conf(l->cfg, l->r.database);
@@ -407,9 +423,9 @@ first_packet(struct login *l, struct span in, size_t *used, struct buf *out,
 		}
 		return on_startup(l, &s, out, e);
 	case STARTUP_CANCEL:
-		if (s.key.n != sizeof(l->key))
-			return LOGIN_CLOSE;
-		memcpy(l->key, s.key.p, sizeof(l->key));
+		assert(s.key.n <= sizeof(l->key));
+		memcpy(l->key, s.key.p, s.key.n);
+		l->key_n = s.key.n;
 		return LOGIN_CANCEL;
 	case STARTUP_SSL:
 	case STARTUP_GSS:

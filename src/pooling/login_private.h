@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "io/judge.h"
+#include "pooling/cancel.h"
 #include "pooling/keycache.h"
 #include "pooling/guard.h"
 #include "pooling/login.h"
@@ -102,7 +103,8 @@ struct login {
 	bool no_database;
 	struct login_choice choice;
 	struct auth_server *auth;
-	uint8_t key[8];
+	uint8_t key[CANCEL_KEY_MAX]; /* of a CancelRequest */
+	size_t key_n;
 	const char *wild; /* a value that not every encoding can quote */
 	struct login_result r;
 };

@@ -33,8 +33,7 @@ struct forward {
 	struct loop *loop;
 	struct server_target *target;
 	char host[TARGET_HOST];
-	uint8_t key[CANCEL_KEY];
-	struct cancel_call *call;
+	struct cancel_call *call; /* and the key, with one less to go */
 };
 
 struct peers *
@@ -174,12 +173,12 @@ forwarded(void *arg, bool clean)
 static void
 send_on(struct forward *f, const struct addr *a)
 {
+	const struct cancel_call *c = f->call;
 	uint32_t pid;
 
-	memcpy(&pid, f->key, sizeof(pid));
+	memcpy(&pid, c->key, sizeof(pid));
 	canceler_start(f->loop, f->target, f->host, a, false,
-	    ntohl(pid),
-	    SPAN(f->key + 4, 4), forwarded, f);
+	    ntohl(pid), SPAN(c->key + 4, c->key_n - 4u), forwarded, f);
 }
 
 static void
@@ -202,8 +201,7 @@ forward(struct loop *l, struct server_target *t, struct cancel_call *c)
 	f->loop = l;
 	f->target = t;
 	f->call = c;
-	memcpy(f->key, c->key, sizeof(f->key));
-	f->key[7]--;
+	c->key[7]--;
 	target_host(t, f->host);
 	if (host_is_unix(f->host) ||
 	    addr_parse(&a, f->host, (uint16_t)t->port)) {
@@ -261,7 +259,7 @@ cancel_own(struct peers *ps, struct cancel_keys *k, struct cancel_call *c)
 	void (*fn)(void *arg, struct cancel_call *c) = NULL;
 	void *arg = NULL;
 
-	if (ps && !cancel_key_known(k, c->key)) {
+	if (ps && !cancel_key_known(k, SPAN(c->key, c->key_n))) {
 		pthread_mutex_lock(&ps->mu);
 		fn = ps->elsewhere;
 		arg = ps->elsewhere_arg;
@@ -282,7 +280,7 @@ peers_cancel(struct peers *ps, struct cancel_keys *k, struct loop *l,
 
 	c->reply_to = l;
 	/* A key of ours may be older than our id. */
-	if (own == 0 || cancel_key_known(k, c->key)) {
+	if (own == 0 || cancel_key_known(k, SPAN(c->key, c->key_n))) {
 		cancel_own(ps, k, c);
 		return;
 	}

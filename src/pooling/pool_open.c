@@ -231,9 +231,9 @@ pool_failed(struct server *s, const struct err *e, bool refused)
 	    TALLY_CONNECT, e->sqlstate, e->msg);
 	pool_lock(p);
 	set_inbound_locked(p, s, false);
-	/* Another host of the list is asked next, as if this one had not
-	 * been. */
-	if (!s->other_host) {
+	/* Another host of the list, or the same with an older protocol, is
+	 * asked next, as if this attempt had not been. */
+	if (!s->try_other) {
 		note_failure_locked(p, e, refused, now, s->born_us);
 		fail_overdue_locked(p, &list, now, s->born_us);
 	}

@@ -101,6 +101,7 @@ registry_make_target(struct registry *r, const struct config *cfg,
 	t->password_timeout_us = cfg->password_command_timeout_us;
 	t->passwords = r->hub->passwords;
 	t->connect_query = xstrdup(conf->connect_query);
+	t->protocol = cfg->server_protocol;
 	t->startup = xcalloc(9, sizeof(*t->startup));
 	add_pair(t->startup, &n, "client_encoding", conf->client_encoding);
 	add_pair(t->startup, &n, "datestyle", conf->datestyle);

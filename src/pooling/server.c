@@ -190,7 +190,7 @@ server_retire(struct server *s, const char *reason)
 	/* Nobody waits for the end of what has never answered while there is
 	 * another host to ask. */
 	if (s->stream.fd < 0 || s->stream.connecting || s->stream.broken ||
-	    s->other_host)
+	    s->try_other)
 		s->eof = true;
 	if (s->eof) {
 		server_gone(s);

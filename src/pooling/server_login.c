@@ -36,7 +36,10 @@ struct login_state {
 	struct auth_client *auth;
 	struct buf welcome;
 	bool hasty; /* its host has not answered, and there are others */
+	bool asked_3_2; /* protocol 3.2 was asked for */
+	bool answered; /* the server took the StartupMessage */
 	bool proven; /* AuthenticationOk has come */
+	bool modern; /* the server says that it is PostgreSQL 18 or newer */
 	struct preface preface;
 	bool connect_query; /* it is running */
 	bool failed;
@@ -68,6 +71,27 @@ login_state_free(struct server *s)
 
 /* ---- failing ---- */
 
+/* A server that does not know protocol 3.2, and negotiates nothing either, says
+ * so or hangs up at once. It is asked for 3.0 from then on. told: by a message
+ * of its own. */
+static bool
+is_about_protocol(struct server *s, const struct err *e, bool told)
+{
+	if (!s->login || !s->login->asked_3_2 || s->login->answered)
+		return false;
+	if (told && strcmp(e->sqlstate, "0A000") != 0 &&
+	    strcmp(e->sqlstate, "08P01") != 0)
+		return false;
+	if (!told && !s->eof)
+		return false;
+	if (atomic_exchange(&s->target->speaks, SPEAKS_ONLY_3_0) !=
+	    SPEAKS_ONLY_3_0)
+		log_info("servers of database \"%s\" are asked for protocol "
+			 "3.0 from now on: one does not take 3.2",
+		    s->target->database);
+	return true;
+}
+
 /* severity: of the server's own refusal; NULL if it is not one. */
 static void
 fail_as(struct server *s, const struct err *e, bool refused,
@@ -81,9 +105,11 @@ fail_as(struct server *s, const struct err *e, bool refused,
 			return;
 		s->login->failed = true;
 	}
-	if (s->host_counted && !refused &&
+	if (is_about_protocol(s, e, severity != NULL))
+		s->try_other = true;
+	else if (s->host_counted && !refused &&
 	    (severity || strncmp(e->sqlstate, "08", 2) == 0))
-		s->other_host = hosts_failed(s->target->hosts, s->host_i, e,
+		s->try_other = hosts_failed(s->target->hosts, s->host_i, e,
 		    loop_now(s->loop));
 	server_label(s, label);
 	/* Many pools may fail for one reason. */
@@ -280,6 +306,23 @@ server_start(struct server *s, struct loop *l)
 	}
 }
 
+static bool
+wants_3_2(struct server_target *t)
+{
+	enum target_speaks speaks = (enum target_speaks)atomic_load(
+	    &t->speaks);
+
+	switch (t->protocol) {
+	case SERVER_PROTOCOL_AUTO:
+		return speaks == SPEAKS_3_2;
+	case SERVER_PROTOCOL_3_0:
+		return false;
+	case SERVER_PROTOCOL_3_2:
+		return speaks != SPEAKS_ONLY_3_0;
+	}
+	return false;
+}
+
 static void
 send_startup(struct server *s)
 {
@@ -298,7 +341,9 @@ send_startup(struct server *s)
 		list[n++] = p[1];
 	}
 	list[n] = NULL;
-	request_startup(&b, list);
+	s->login->asked_3_2 = wants_3_2(t);
+	request_startup(&b,
+	    s->login->asked_3_2 ? PROTOCOL_3_2 : PROTOCOL_3_0, list);
 	stream_write(&s->stream, buf_head(&b), buf_len(&b));
 	buf_free(&b);
 }
@@ -600,6 +645,19 @@ login_auth(struct server *s, struct span body)
 	return true;
 }
 
+#define FIRST_WITH_3_2 18
+
+/* What comes before it need not know that the protocol has versions. */
+static void
+note_version(struct login_state *ls, struct span body)
+{
+	const char *name, *value;
+
+	if (msg_parameter_status(body, &name, &value) &&
+	    strcmp(name, "server_version") == 0)
+		ls->modern = atoi(value) >= FIRST_WITH_3_2;
+}
+
 /* Kept for the welcome, unless clients carry a value of their own. */
 static bool
 login_parameter(struct server *s, struct span body)
@@ -609,6 +667,7 @@ login_parameter(struct server *s, struct span body)
 
 	if (server_parameter(s, body) >= 0)
 		return true;
+	note_version(ls, body);
 	if (buf_len(&ls->welcome) + body.n > WELCOME_MAX)
 		return true;
 	writer_begin(&w, &ls->welcome, 'S');
@@ -698,6 +757,9 @@ logged_in(struct server *s)
 {
 	if (s->host_counted)
 		hosts_reached(s->target->hosts, s->host_i);
+	if (s->login->modern &&
+	    atomic_load(&s->target->speaks) == SPEAKS_UNKNOWN)
+		atomic_store(&s->target->speaks, SPEAKS_3_2);
 	s->welcome = welcome_new(buf_span(&s->login->welcome), s->params);
 	login_state_free(s);
 	timer_clear(&s->timer);
@@ -748,12 +810,17 @@ login_message(struct server *s, uint8_t type, struct span body)
 		return login_ready(s, body);
 	if (s->login->connect_query)
 		return true;
-	if (type == 'R' && !s->login->proven && !s->login->asking_password)
+	if (type == 'R' && !s->login->proven && !s->login->asking_password) {
+		s->login->answered = true;
 		return login_auth(s, body);
+	}
 	if (type == 'K' && s->login->proven)
 		return login_key(s, body);
-	if (type == 'v')
-		return true; /* NegotiateProtocolVersion */
+	if (type == 'v') {
+		/* NegotiateProtocolVersion: in 3.0, with the key of that. */
+		s->login->answered = true;
+		return true;
+	}
 	login_lost(s);
 	return false;
 }

@@ -142,6 +142,7 @@ copy(const struct server_target *t)
 	c->port = t->port;
 	c->hosts = t->hosts ? hosts_ref(t->hosts) : NULL;
 	c->in_turn = t->in_turn;
+	c->protocol = t->protocol;
 	c->patience_us = t->patience_us;
 	c->dbname = xstrdup(t->dbname);
 	c->user = xstrdup(t->user);
@@ -286,6 +287,7 @@ target_equal(const struct server_target *a, const struct server_target *b)
 	    a->password_timeout_us == b->password_timeout_us &&
 	    memcmp(&a->keys, &b->keys, sizeof(a->keys)) == 0 &&
 	    a->names == b->names && a->tls == b->tls &&
+	    a->protocol == b->protocol &&
 	    a->connect_timeout_us == b->connect_timeout_us &&
 	    a->log_connections == b->log_connections &&
 	    a->log_disconnections == b->log_disconnections &&

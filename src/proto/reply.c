@@ -196,12 +196,13 @@ reply_parameter_description_none(struct buf *out)
 }
 
 void
-request_startup(struct buf *out, const char *const *params)
+request_startup(struct buf *out, uint32_t version,
+    const char *const *params)
 {
 	struct writer w;
 
 	writer_begin(&w, out, 0);
-	writer_u32(&w, PROTOCOL_3_0);
+	writer_u32(&w, version);
 	for (; *params != NULL; params++)
 		writer_cstr(&w, *params);
 	writer_u8(&w, 0);

@@ -8,6 +8,7 @@
 #include "pooling/client.h"
 #include "pooling/registry.h"
 #include "pooling/worker.h"
+#include "proto/msg.h"
 #include "proto/reply.h"
 #include "talk.h"
 
@@ -274,7 +275,7 @@ say_startup(struct peer *c, const char *const *params)
 {
 	struct buf b = { 0 };
 
-	request_startup(&b, params);
+	request_startup(&b, PROTOCOL_3_0, params);
 	say_bytes(c, buf_head(&b), buf_len(&b));
 	buf_free(&b);
 }

@@ -34,6 +34,7 @@ system_tests = \
 	test/system/test_drivermatrix \
 	test/system/test_modes \
 	test/system/test_prepared \
+	test/system/test_protocol \
 	test/system/test_pam \
 	test/system/test_params \
 	test/system/test_peers \
@@ -108,6 +109,7 @@ test_system_test_matrix_LDADD = $(system_libs)
 test_system_test_drivermatrix_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
 test_system_test_prepared_LDADD = $(system_libs)
+test_system_test_protocol_LDADD = $(system_libs)
 test_system_test_pam_LDADD = $(system_libs)
 test_system_test_params_LDADD = $(system_libs)
 test_system_test_peers_LDADD = $(system_libs)

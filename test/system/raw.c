@@ -85,12 +85,26 @@ pkt_free(struct pkt *k)
 void
 pkt_startup(struct pkt *k, const char *user, const char *db)
 {
+	pkt_startup_as(k, 196608, user, db, "");
+}
+
+void
+pkt_startup_as(struct pkt *k, uint32_t version, const char *user,
+    const char *db, const char *options)
+{
 	pkt_begin(k, 0);
-	pkt_i32(k, 196608);
+	pkt_i32(k, version);
 	pkt_str(k, "user");
 	pkt_str(k, user);
 	pkt_str(k, "database");
 	pkt_str(k, db);
+	while (*options != '\0') {
+		size_t n = strcspn(options, " ");
+
+		pkt_raw(k, options, n);
+		pkt_raw(k, "\0001", 3);
+		options += n + strspn(options + n, " ");
+	}
 	pkt_u8(k, 0);
 	pkt_end(k);
 }
@@ -165,6 +179,16 @@ pkt_cancel(struct pkt *k, uint32_t pid, uint32_t key)
 	pkt_i32(k, 80877102);
 	pkt_i32(k, pid);
 	pkt_i32(k, key);
+	pkt_end(k);
+}
+
+void
+pkt_cancel_long(struct pkt *k, uint32_t pid, const void *key, size_t n)
+{
+	pkt_begin(k, 0);
+	pkt_i32(k, 80877102);
+	pkt_i32(k, pid);
+	pkt_raw(k, key, n);
 	pkt_end(k);
 }
 
@@ -299,9 +323,11 @@ raw_next(struct raw *r, int ms)
 		if (!fill(r, (int)(until - fx_now_ms())))
 			break;
 	}
-	if (m.type == 'K' && m.n == 8) {
+	if (m.type == 'K' && m.n >= 8 && m.n <= 4 + sizeof(r->secret)) {
 		r->pid = get32(m.body);
 		r->key = get32(m.body + 4);
+		r->secret_n = m.n - 4;
+		memcpy(r->secret, m.body + 4, r->secret_n);
 	}
 	return m;
 }
@@ -409,11 +435,29 @@ msg_value(const struct msg *m)
 struct raw *
 raw_login(int port, const char *user, const char *db)
 {
+	return raw_login_as(port, 196608, user, db);
+}
+
+void
+raw_cancel(const struct raw *r, int port, size_t n)
+{
+	struct raw *way = raw_connect(port);
+	struct pkt k = { 0 };
+
+	pkt_cancel_long(&k, r->pid, r->secret, n);
+	raw_put(way, &k);
+	ck_assert_int_eq(raw_next(way, 10000).type, 0);
+	raw_close(way);
+}
+
+struct raw *
+raw_login_as(int port, uint32_t version, const char *user, const char *db)
+{
 	struct raw *r = raw_connect(port);
 	struct pkt k = { 0 };
 	struct msg m;
 
-	pkt_startup(&k, user, db);
+	pkt_startup_as(&k, version, user, db, "");
 	raw_put(r, &k);
 	do {
 		m = raw_next(r, 10000);

@@ -29,6 +29,10 @@ void pkt_free(struct pkt *k);
 
 /* Whole messages, appended. */
 void pkt_startup(struct pkt *k, const char *user, const char *db);
+/* The same asking for another version of the protocol; options, separated by
+ * blanks, go in with the value "1". */
+void pkt_startup_as(struct pkt *k, uint32_t version, const char *user,
+    const char *db, const char *options);
 void pkt_password(struct pkt *k, const char *text);
 void pkt_query(struct pkt *k, const char *sql);
 void pkt_parse(struct pkt *k, const char *name, const char *sql);
@@ -37,6 +41,7 @@ void pkt_execute(struct pkt *k, const char *portal, int rows);
 void pkt_describe(struct pkt *k, char kind, const char *name);
 void pkt_empty(struct pkt *k, char type); /* Sync, Flush, Terminate ... */
 void pkt_cancel(struct pkt *k, uint32_t pid, uint32_t key);
+void pkt_cancel_long(struct pkt *k, uint32_t pid, const void *key, size_t n);
 
 /* One message received; the body is valid until the next read. */
 struct msg {
@@ -48,6 +53,8 @@ struct msg {
 struct raw {
 	int fd;
 	uint32_t pid, key; /* from BackendKeyData */
+	uint8_t secret[256]; /* the same, however long it is */
+	size_t secret_n;
 	uint8_t *buf;
 	size_t n, cap, used;
 };
@@ -83,6 +90,11 @@ const char *msg_field(const struct msg *m, char field);
 const char *msg_value(const struct msg *m);
 /* Logs in (trust), reads up to ReadyForQuery. */
 struct raw *raw_login(int port, const char *user, const char *db);
+struct raw *raw_login_as(int port, uint32_t version, const char *user,
+    const char *db);
+/* A CancelRequest with the first n bytes of r's secret, to any port; back when
+ * it has been dealt with. */
+void raw_cancel(const struct raw *r, int port, size_t n);
 /* Sends Query and gives the first value of its answer. */
 const char *raw_query(struct raw *r, const char *sql);
 

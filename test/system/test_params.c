@@ -257,33 +257,6 @@ START_TEST (application_name_gets_the_host_when_asked) {
 }
 END_TEST
 
-START_TEST (newer_protocol_minor_is_negotiated) {
-	struct pooler *p = pooler_start(ONE_SERVER);
-	struct raw *r = raw_connect(p->port);
-	struct pkt k = { 0 };
-	struct msg m;
-
-	pkt_begin(&k, 0);
-	pkt_i32(&k, 196608 + 2);
-	pkt_str(&k, "user");
-	pkt_str(&k, "alice");
-	pkt_str(&k, "database");
-	pkt_str(&k, "app");
-	pkt_str(&k, "_pq_.something");
-	pkt_str(&k, "1");
-	pkt_u8(&k, 0);
-	pkt_end(&k);
-	raw_put(r, &k);
-	m = raw_next(r, 5000);
-	ck_assert_int_eq(m.type, 'v');
-	ck_assert_uint_eq(m.n, 8 + sizeof("_pq_.something"));
-	ck_assert_mem_eq(m.body, "\0\3\0\0\0\0\0\1_pq_.something", m.n);
-	raw_until(r, 'Z', 5000);
-	ck_assert_str_eq(raw_query(r, "SELECT 5"), "5");
-	raw_close(r);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -301,6 +274,5 @@ main(void)
 	    20, 3);
 	FX_ADD(s, ignored_startup_parameters_are_swallowed, 20);
 	FX_ADD(s, application_name_gets_the_host_when_asked, 20);
-	FX_ADD(s, newer_protocol_minor_is_negotiated, 20);
 	return fx_main(s);
 }

@@ -76,7 +76,7 @@ START_TEST(startup_waits_for_its_last_byte)
 	struct startup s;
 	size_t n;
 
-	request_startup(&out, params);
+	request_startup(&out, PROTOCOL_3_0, params);
 	for (n = 0; n < buf_len(&out); n++) {
 		uint8_t *cut = copy_of(buf_head(&out), n);
 

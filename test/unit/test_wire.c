@@ -168,8 +168,10 @@ START_TEST(requests_are_as_documented)
 	static const char *const params[] = { "user", "u", NULL };
 	struct buf out = { 0 };
 
-	request_startup(&out, params);
+	request_startup(&out, PROTOCOL_3_0, params);
 	EXPECT(&out, "\0\0\0\20\0\3\0\0user\0u\0\0");
+	request_startup(&out, PROTOCOL_3_2, params);
+	EXPECT(&out, "\0\0\0\20\0\3\0\2user\0u\0\0");
 	request_ssl(&out);
 	EXPECT(&out, "\0\0\0\10\4\322\26\57");
 	request_cancel(&out, 1, SPAN_LIT("keys"));
