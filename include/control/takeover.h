@@ -5,17 +5,17 @@
  * (unix_socket_dir/.s.PGSQL.PORT.takeover), which only its own user may use. They
  * speak in packets; a descriptor goes with an L and a C:
  *
- *	new -> old	H version	who asks
+ *	new -> old	H/format version	who asks
  *	old -> new	L		a listening socket; one packet each
  *	old -> new	G		that was all; serve, and say R
  *	new -> old	R		the new one accepts clients
  *	old -> new	D		the old one has let go of its sockets, pid
  *					file and this socket's name
- *	old -> new	C ...		a client; see pooling/parcel.h
+ *	old -> new	C ... c ...	a client; see proto/moved.h
  *	new -> old	K key		a cancel request whose key is not known
  *
  * Until R nothing has happened to the old process; if the new one cannot start,
- * it just goes on. From then on it drains: every client is sent over as soon as
+ * or has another format, it just goes on. From then on it drains: every client is sent over as soon as
  * it stands between two transactions. Those that cannot be sent stay until they
  * leave, or until drain_timeout, and then the old process ends, with which the
  * connection closes.

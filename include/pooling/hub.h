@@ -69,6 +69,7 @@ struct hub {
 	 * thread. */
 	void (*parcel)(void *arg, struct parcel *p);
 	void *parcel_arg;
+	_Atomic size_t parcel_bytes; /* that wait to be sent there */
 
 	/* Where logged-in console sessions go; called on the main thread. */
 	void (*console)(void *arg, struct handover *h);

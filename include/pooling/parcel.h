@@ -3,30 +3,36 @@
  * and what has to be known to go on where it stands.
  *
  * What can be sent is a client without TLS, between two requests, that holds no
- * server, has no prepared statements and no settings made with SQL, and of which
- * nothing is kept here, neither half a message nor an unread answer. What it has
- * sent and we have not read yet goes with the socket. Its cancel key stays.
+ * server, and of which nothing is kept here, neither half a message nor an unread
+ * answer; not one for replication, nor one whose unnamed statement is SQL's
+ * EXECUTE or the like. Its settings, prepared statements and cancel key go with
+ * it. What it has sent and we have not read yet goes with the socket.
  *
- * The bytes are for the same program on the same machine; they hold secrets
- * (what servers are logged in to with) and are wiped behind their use.
+ * The bytes are for a process of the same user on the same machine (see
+ * proto/moved.h); they hold secrets (what servers are logged in to with) and are
+ * wiped behind their use.
  */
 #ifndef POOLING_PARCEL_H
 #define POOLING_PARCEL_H
 
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 #include "base/base.h"
 #include "base/buf.h"
 #include "io/loop.h"
 
-#define PARCEL_MAX (64 * 1024) /* bytes; a larger one is not sent */
+/* Bytes that may wait to be sent; past it clients stay for the moment. */
+#define PARCELS_WAITING (8u << 20)
 
 struct parcel {
 	struct mail mail;
 	STAILQ_ENTRY(parcel) next; /* the owner's */
 	void *owner;
 	int fd;
+	size_t sent; /* of bytes */
 	struct buf bytes;
+	_Atomic size_t *waiting; /* counts them; NULL: nobody does */
 };
 STAILQ_HEAD(parcel_list, parcel);
 

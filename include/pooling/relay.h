@@ -147,6 +147,11 @@ usec_t relay_query_since(const struct relay *r);
 usec_t relay_request_us(const struct relay *r);
 /* Why the client is kept on this server: enum pin, see proto/journal.h. */
 unsigned relay_pins(const struct relay *r);
+/* What tells apart statements of the same text that a server may understand in
+ * different ways: all settings but application_name. params are named by
+ * names. */
+uint64_t relay_fingerprint(const struct param_names *names,
+    const struct param_set *params, const struct settings *settings);
 /* Adds what it has counted to the pool. */
 void relay_flush_stats(struct relay *r);
 

@@ -19,6 +19,7 @@
 
 #include "base/base.h"
 #include "base/buf.h"
+#include "proto/wire.h"
 
 #define SETTINGS_MAX 65536 /* bytes of names and statements together */
 
@@ -50,6 +51,13 @@ uint64_t settings_hash(const struct settings *s);
  */
 int settings_diff_sql(const struct settings *want,
     const struct settings *have, struct buf *sql);
+
+/* The list in writing, for another process: count, then name and statement of
+ * each. At most SETTINGS_MAX bytes and a few. */
+void settings_put(const struct settings *s, struct writer *w);
+/* Reads one: *s gets a new list (NULL: the empty one). Makes r bad for one
+ * past SETTINGS_MAX; what was read is in *s then, too. */
+void settings_take(struct reader *r, struct settings **s);
 
 /* A name as it stands in SET and RESET. */
 void settings_put_name(struct buf *sql, const char *name);

@@ -38,6 +38,7 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "proto/pipeline.h"
+#include "proto/wire.h"
 
 #define STMT_NAME 32 /* room for a name on servers, with its NUL */
 /* One that no statement has. */
@@ -123,6 +124,22 @@ void stmt_client_replace(struct stmt_client *c, struct span name,
     struct stmt *s);
 /* DEALLOCATE ALL has been carried out. */
 void stmt_client_clear(struct stmt_client *c);
+
+/*
+ * All of a client's statements in writing, for another process, while nothing
+ * of it is under way. What cannot be written is an unnamed statement that uses
+ * another one by its name on servers: stmt_client_can_put() says no. NULL is
+ * fine for these, as the client that has none.
+ */
+bool stmt_client_can_put(const struct stmt_client *c);
+/* Bytes that it takes in writing, at most. */
+size_t stmt_client_put_size(const struct stmt_client *c);
+void stmt_client_put(const struct stmt_client *c, struct writer *w);
+/* Reads them; those that are shared are found in, or come into, t, under this
+ * fingerprint. NULL when there is none, or, with r bad, when it cannot be
+ * read, or memory is out. */
+struct stmt_client *stmt_client_take(struct reader *r, struct stmt_table *t,
+    uint64_t print);
 
 /*
  * The client's last unnamed statement: a copy of its Parse behind the name, and

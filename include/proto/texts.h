@@ -20,6 +20,7 @@
 #define PROTO_TEXTS_H
 
 #include "base/base.h"
+#include "proto/wire.h"
 
 #define TEXTS_MAX (4u << 20) /* bytes of one list */
 
@@ -40,6 +41,14 @@ void texts_doubt(struct texts *l, struct span name, uint32_t batch);
 void texts_settle(struct texts **l, bool failed);
 /* At once. */
 void texts_unset(struct texts **l, struct span name);
+/* Bytes that it takes; NULL is fine for these two. */
+size_t texts_size(const struct texts *l);
+/* The list in writing, for another process, where nothing is unanswered. What
+ * is in doubt stays so. */
+void texts_put(const struct texts *l, struct writer *w);
+/* Reads one into *l, which is new (NULL: empty). Makes r bad for one past
+ * TEXTS_MAX; what was read is in *l then, too. */
+void texts_take(struct reader *r, struct texts **l);
 void texts_free(struct texts *l); /* NULL is fine */
 
 #endif

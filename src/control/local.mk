@@ -4,6 +4,7 @@ pooler_core_sources += \
 	include/control/daemon.h src/control/daemon.c \
 	include/control/inherit.h src/control/inherit.c \
 	include/control/takeover.h src/control/takeover.c \
+	src/control/takeover_packet.c src/control/takeover_packet.h \
 	include/control/notify.h src/control/notify.c \
 	src/control/bind.h src/control/bind.c \
 	include/control/listener.h src/control/listener.c

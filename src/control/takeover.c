@@ -19,11 +19,13 @@
 #include "control/listener.h"
 #include "control/shutdown.h"
 #include "pooling/cancel.h"
-#include "pooling/parcel.h"
 #include "pooling/peers.h"
 #include "pooling/worker.h"
+#include "proto/moved.h"
+#include "takeover_packet.h"
 
-#define HELLO "Hpooler " PACKAGE_VERSION
+/* Who has the same form of packets fits, of whatever version it is. */
+#define HELLO "Hpooler/" MOVED_FORMAT " "
 #define ASK_MS 5000 /* for the running one to answer */
 #define BURST 64 /* packets a turn */
 
@@ -39,67 +41,9 @@ struct takeover {
 	bool released; /* old: R has come */
 	struct event readable, writable;
 	struct parcel_list out;
+	struct packet_parcel in;
 	uint64_t n_moved;
 };
-
-/* ---- packets ---- */
-
-/* With a descriptor, or -1. False with errno. */
-static bool
-send_packet(int fd, const void *p, size_t n, int passed)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec v = { (void *)(uintptr_t)p, n };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
-	struct cmsghdr *c;
-
-	memset(&control, 0, sizeof(control));
-	if (passed != -1) {
-		m.msg_control = &control;
-		m.msg_controllen = sizeof(control);
-		c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &passed, sizeof(int));
-	}
-	return sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n;
-}
-
-/* Bytes (0 = the end), or -1 with errno. *passed is -1 without descriptor. */
-static ssize_t
-recv_packet(int fd, void *p, size_t cap, int *passed)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec v = { p, cap };
-	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control) };
-	struct cmsghdr *c;
-	ssize_t n;
-
-	*passed = -1;
-	do
-		n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(passed, CMSG_DATA(c), sizeof(int));
-	if (n > 0 && (m.msg_flags & MSG_TRUNC)) {
-		if (*passed != -1)
-			close(*passed);
-		*passed = -1;
-		errno = EMSGSIZE;
-		return -1;
-	}
-	return n;
-}
 
 /* Only who is us may take our place; or root, who may do it anyway. */
 static bool
@@ -142,21 +86,29 @@ is_abstract(const struct sockaddr_un *un)
 
 /* ---- the other process ---- */
 
+/* Those that did not get away, or not in one piece. */
 static void
-forget_peer(struct takeover *t)
+take_back(struct takeover *t)
 {
 	struct parcel *p;
 
+	while ((p = STAILQ_FIRST(&t->out)) != NULL) {
+		STAILQ_REMOVE_HEAD(&t->out, next);
+		workers_adopt(t->plane->hub, p);
+	}
+}
+
+static void
+forget_peer(struct takeover *t)
+{
 	if (t->fd == -1)
 		return;
 	event_del(&t->readable);
 	event_del(&t->writable);
 	close(t->fd);
 	t->fd = -1;
-	while ((p = STAILQ_FIRST(&t->out)) != NULL) {
-		STAILQ_REMOVE_HEAD(&t->out, next);
-		parcel_free(p);
-	}
+	packet_drop(&t->in);
+	take_back(t);
 }
 
 static void on_packets(evutil_socket_t fd, short what, void *arg);
@@ -197,22 +149,27 @@ offer_socket(void *arg, int fd, const struct addr *a, const char *where)
 	struct takeover *t = arg;
 
 	(void)a;
-	if (t->fd != -1 && !send_packet(t->fd, "L", 1, fd))
+	if (t->fd != -1 && !packet_send(t->fd, "L", 1, fd))
 		log_warn("could not hand over %s: %s", where, strerror(errno));
 }
 
 static void
 say_hello(struct takeover *t, const char *hello, size_t n)
 {
-	if (n != strlen(HELLO) || memcmp(hello, HELLO, n) != 0) {
-		log_warn("a process of another version asks for our place: "
-			 "\"%.*s\"", (int)(n < 60 ? n : 60), hello);
+	size_t head = strlen(HELLO);
+	int rest = (int)(n < head ? 0 : n - head < 60 ? n - head : 60);
+
+	if (n < head || memcmp(hello, HELLO, head) != 0) {
+		log_warn("a process of another version asks for our place, and "
+			 "will not get it: \"%.*s\"",
+		    (int)(n < 60 ? n : 60), hello);
 		forget_peer(t);
 		return;
 	}
-	log_info("another process asks for our sockets");
+	log_info("another process asks for our sockets: version %.*s", rest,
+	    hello + head);
 	listener_each(t->plane->listener, offer_socket, t);
-	send_packet(t->fd, "G", 1, -1);
+	packet_send(t->fd, "G", 1, -1);
 }
 
 /* Sends what waits; the rest when there is room. */
@@ -222,8 +179,7 @@ send_parcels(struct takeover *t)
 	struct parcel *p;
 
 	while ((p = STAILQ_FIRST(&t->out)) != NULL) {
-		if (!send_packet(t->fd, buf_head(&p->bytes),
-		    buf_len(&p->bytes), p->fd)) {
+		if (!packet_send_parcel(t->fd, p)) {
 			if (errno == EAGAIN || errno == ENOBUFS ||
 			    errno == ETOOMANYREFS)
 				event_add(&t->writable, NULL);
@@ -254,7 +210,7 @@ on_parcel(void *arg, struct parcel *p)
 	struct takeover *t = arg;
 
 	if (t->fd == -1) {
-		parcel_free(p);
+		workers_adopt(t->plane->hub, p);
 		return;
 	}
 	STAILQ_INSERT_TAIL(&t->out, p, next);
@@ -273,7 +229,7 @@ let_go(struct takeover *t)
 	listener_release(pl->listener);
 	close_name(t);
 	daemon_remove_pidfile(pl->hub->cfg->pidfile);
-	send_packet(t->fd, "D", 1, -1);
+	packet_send(t->fd, "D", 1, -1);
 	pl->successor = true;
 	shutdown_begin(pl, SHUTDOWN_CLIENTS);
 }
@@ -412,7 +368,7 @@ take_socket(int fd, struct inherited *in, bool *done)
 		errno = r == 0 ? ETIMEDOUT : errno;
 		return false;
 	}
-	n = recv_packet(fd, &byte, 1, &passed);
+	n = packet_recv(fd, &byte, 1, &passed);
 	if (n <= 0) {
 		errno = n == 0 ? ECONNRESET : errno;
 		return false;
@@ -453,7 +409,8 @@ takeover_ask(const struct config *cfg, struct inherited *in, int *fd,
 		errno = EPERM;
 		return ask_failed(*fd, in, e, "it is another user's");
 	}
-	if (!send_packet(*fd, HELLO, strlen(HELLO), -1))
+	if (!packet_send(*fd, HELLO PACKAGE_VERSION,
+		strlen(HELLO PACKAGE_VERSION), -1))
 		return ask_failed(*fd, in, e, "asking");
 	while (take_socket(*fd, in, &done))
 		;
@@ -476,7 +433,7 @@ on_stray_cancel(struct mail *m, struct loop *l)
 	(void)l;
 	memcpy(packet + 1, c->key, c->key_n);
 	if (t != NULL && t->fd != -1 && t->is_new)
-		send_packet(t->fd, packet, 1u + c->key_n, -1);
+		packet_send(t->fd, packet, 1u + c->key_n, -1);
 	cancel_call_over(c);
 }
 
@@ -492,18 +449,29 @@ stray_cancel(void *arg, struct cancel_call *c)
 }
 
 static void
+new_piece(struct takeover *t, const uint8_t *p, size_t n, int passed)
+{
+	struct parcel *parcel;
+	bool bad;
+
+	parcel = packet_take_piece(&t->in, p, n, passed, &bad);
+	if (bad)
+		log_error("the process before us has sent a client that cannot "
+			  "be read: dropped");
+	if (parcel == NULL)
+		return;
+	t->n_moved++;
+	workers_adopt(t->plane->hub, parcel);
+}
+
+static void
 new_packet(struct takeover *t, const uint8_t *p, size_t n, int passed)
 {
 	struct plane *pl = t->plane;
-	struct parcel *parcel;
 	struct err e;
 
-	if (p[0] == 'C' && passed != -1) {
-		parcel = xcalloc(1, sizeof(*parcel));
-		parcel->fd = passed;
-		buf_append(&parcel->bytes, p, n);
-		t->n_moved++;
-		workers_adopt(pl->hub, parcel);
+	if (p[0] == 'C' || p[0] == 'c') {
+		new_piece(t, p, n, passed);
 		return;
 	}
 	if (passed != -1)
@@ -519,14 +487,14 @@ new_packet(struct takeover *t, const uint8_t *p, size_t n, int passed)
 static void
 on_packets(evutil_socket_t fd, short what, void *arg)
 {
-	static uint8_t bytes[PARCEL_MAX + 1];
+	static uint8_t bytes[PACKET_MAX + 1];
 	struct takeover *t = arg;
 	ssize_t n = 1;
 	int passed, i;
 
 	(void)what;
 	for (i = 0; i < BURST && t->fd == fd && n > 0; i++) {
-		n = recv_packet(fd, bytes, sizeof(bytes), &passed);
+		n = packet_recv(fd, bytes, sizeof(bytes), &passed);
 		if (n > 0 && t->is_new)
 			new_packet(t, bytes, (size_t)n, passed);
 		else if (n > 0) {
@@ -579,7 +547,7 @@ takeover_ready(struct plane *pl, int fd)
 	t->is_new = true;
 	meet_peer(t, fd);
 	peers_set_elsewhere(pl->hub->peers, stray_cancel, pl);
-	if (!send_packet(fd, "R", 1, -1))
+	if (!packet_send(fd, "R", 1, -1))
 		log_error("could not tell the process before that we are "
 			  "ready: %s", strerror(errno));
 }
@@ -588,9 +556,14 @@ void
 takeover_close(struct plane *pl)
 {
 	struct takeover *t = pl->takeover;
+	struct parcel *p;
 
 	if (t == NULL)
 		return;
+	while ((p = STAILQ_FIRST(&t->out)) != NULL) {
+		STAILQ_REMOVE_HEAD(&t->out, next);
+		parcel_free(p);
+	}
 	if (t->released)
 		log_info("%llu clients were sent to the process that took our "
 			 "place", (unsigned long long)t->n_moved);

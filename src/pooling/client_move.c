@@ -6,73 +6,49 @@
 #include "base/log.h"
 #include "client_private.h"
 #include "pooling/parcel.h"
-#include "proto/stmt.h"
-#include "proto/wire.h"
+#include "proto/moved.h"
 
 /* ---- out ---- */
 
 bool
 client_can_move(const struct client *c)
 {
+	struct hub *hub = c->home->hub;
+
 	return c->state == CL_IDLE && !c->relay && !c->gone && !c->skip &&
 	    !c->skip_sync && !keep_len(&c->held) && !c->stream.broken &&
-	    !c->stream.tls &&
-	    !stream_unsent(&c->stream) && !c->settings &&
-	    !(c->stmts && stmt_client_count(c->stmts));
-}
-
-static void
-put_optional(struct writer *w, const char *s)
-{
-	writer_u8(w, s != NULL);
-	if (s)
-		writer_cstr(w, s);
-}
-
-/* What a pool of the other process needs to log in to servers. */
-static void
-put_credentials(struct writer *w, struct pool *p)
-{
-	struct server_target *t = pool_target(p);
-
-	put_optional(w, t->secret);
-	writer_u8(w, t->has_keys);
-	if (t->has_keys)
-		writer_bytes(w, &t->keys, sizeof(t->keys));
-	target_unref(t);
-}
-
-static void
-put_params(struct writer *w, const struct client *c)
-{
-	const struct param_names *names = c->home->cfg->param_names;
-	size_t i, n = param_names_count(names);
-
-	for (i = 0; i < n; i++)
-		if (param_get(c->params, i)) {
-			writer_u8(w, 1);
-			writer_cstr(w, param_name(names, i));
-			writer_cstr(w, param_get(c->params, i));
-		}
-	writer_u8(w, 0);
+	    !c->stream.tls && !stream_unsent(&c->stream) &&
+	    !c->pool->set->replication && moved_fits(c->texts, c->stmts) &&
+	    atomic_load(&hub->parcel_bytes) < PARCELS_WAITING;
 }
 
 static void
 pack(const struct client *c, struct buf *out)
 {
-	struct writer w;
+	/* What a pool of the other process needs to log in to servers. */
+	struct server_target *t = pool_target(c->pool);
+	struct moved m = {
+		.database = c->db->name,
+		.user = c->user->name,
+		.secret = t->secret,
+		.key = SPAN(c->cancel.key, c->cancel.key_n),
+		.is_unix = c->is_unix,
+		.has_keys = t->has_keys,
+		.keys = t->keys,
+		.connect_wall_us = c->connect_wall_us,
+		.params = c->params,
+		.settings = c->settings,
+		.startup = c->startup,
+		.texts = c->texts,
+	};
 
-	writer_begin(&w, out, 'C');
-	writer_cstr(&w, c->db->name);
-	writer_cstr(&w, c->user->name);
-	writer_u8(&w, c->cancel.key_n);
-	writer_bytes(&w, c->cancel.key, c->cancel.key_n);
-	writer_bytes(&w, &c->peer, sizeof(c->peer));
-	writer_u8(&w, c->is_unix);
-	writer_bytes(&w, &c->connect_wall_us, sizeof(c->connect_wall_us));
-	put_params(&w, c);
-	put_credentials(&w, c->pool);
-	writer_end(&w);
+	m.peer.family = c->peer.family;
+	m.peer.port = c->peer.port;
+	m.peer.pid = c->peer.pid;
+	memcpy(m.peer.ip, c->peer.ip, sizeof(m.peer.ip));
+	moved_put(&m, c->home->cfg->param_names, c->stmts, out);
+	wipe(&m.keys, sizeof(m.keys));
+	target_unref(t);
 }
 
 static void
@@ -96,10 +72,12 @@ client_move(struct client *c)
 	p = xcalloc(1, sizeof(*p));
 	pack(c, &p->bytes);
 	p->fd = fcntl(c->stream.fd, F_DUPFD_CLOEXEC, 3);
-	if (p->fd == -1 || buf_len(&p->bytes) > PARCEL_MAX) {
+	if (p->fd == -1 || buf_len(&p->bytes) > MOVED_MAX) {
 		parcel_free(p);
 		return false;
 	}
+	p->waiting = &hub->parcel_bytes;
+	atomic_fetch_add(p->waiting, buf_len(&p->bytes));
 	p->owner = hub;
 	p->mail.fn = on_parcel;
 	client_let_go(c);
@@ -111,121 +89,84 @@ client_move(struct client *c)
 
 /* ---- in ---- */
 
-struct arrived {
-	const char *database, *user, *secret;
-	struct span key;
-	struct addr peer;
-	bool is_unix, has_keys;
-	usec_t connect_wall_us;
-	struct scram_keys keys;
-	struct param_set *params;
-};
-
-static void
-get(struct reader *r, void *to, size_t n)
-{
-	struct span s = reader_bytes(r, n);
-
-	if (!r->bad)
-		memcpy(to, s.p, n);
-}
-
-static struct param_set *
-get_params(struct reader *r, const struct param_names *names)
-{
-	struct param_set *set = param_set_new(param_names_count(names));
-
-	while (reader_u8(r)) {
-		int i = param_index(names, reader_cstr(r));
-		const char *value = reader_cstr(r);
-
-		if (i >= 0 && !r->bad)
-			set = param_set_with(set, (size_t)i, value);
-	}
-	return set;
-}
-
-static bool
-unpack(struct span bytes, const struct config *cfg, struct arrived *a)
-{
-	struct reader r;
-
-	memset(a, 0, sizeof(*a));
-	reader_init(&r, bytes);
-	(void)reader_u8(&r);
-	(void)reader_u32(&r);
-	a->database = reader_cstr(&r);
-	a->user = reader_cstr(&r);
-	a->key = reader_bytes(&r, reader_u8(&r));
-	get(&r, &a->peer, sizeof(a->peer));
-	a->is_unix = reader_u8(&r) != 0;
-	get(&r, &a->connect_wall_us, sizeof(a->connect_wall_us));
-	a->params = get_params(&r, cfg->param_names);
-	if (reader_u8(&r))
-		a->secret = reader_cstr(&r);
-	a->has_keys = reader_u8(&r) != 0;
-	if (a->has_keys)
-		get(&r, &a->keys, sizeof(a->keys));
-	return reader_done(&r) && a->key.n >= CANCEL_KEY &&
-	    a->key.n <= CANCEL_KEY_LONG;
-}
-
 /* It was let in once, so no limit is asked. */
 static bool
-find_place(struct client *c, const struct arrived *a)
+find_pool(struct client *c, const struct moved *m)
 {
 	struct registry *registry = c->home->hub->registry;
 	struct config *cfg = c->home->cfg;
 	struct pool_key key = {
-		.conf = config_database(cfg, a->database),
-		.login_user = a->user,
-		.login_secret = a->secret,
-		.keys = a->has_keys ? &a->keys : NULL,
+		.conf = config_database(cfg, m->database),
+		.login_user = m->user,
+		.login_secret = m->secret,
+		.keys = m->has_keys ? &m->keys : NULL,
 	};
 
 	if (!key.conf)
 		key.conf = cfg->autodb;
 	if (!key.conf)
 		return false;
-	key.db = registry_database(registry, cfg, a->database);
+	key.db = registry_database(registry, cfg, m->database);
 	if (!key.db)
 		return false;
 	c->pool = registry_pool(registry, cfg, &key);
-	if (!c->pool)
-		return false;
 	c->db = key.db;
-	c->user = registry_user(registry, cfg, a->user);
+	return c->pool != NULL;
+}
+
+/* Under the settings that it has here: what a server prepares for it from now
+ * on is prepared under these. */
+static bool
+take_statements(struct client *c, const struct moved *m, struct reader *r)
+{
+	uint64_t print = relay_fingerprint(c->home->cfg->param_names,
+	    m->params, m->settings);
+
+	c->stmts = stmt_client_take(r, pool_statements(c->pool), print);
+	return reader_done(r);
+}
+
+static void
+count(struct client *c, const struct moved *m)
+{
+	c->user = registry_user(c->home->hub->registry, c->home->cfg,
+	    m->user);
 	atomic_fetch_add(&c->pool->n_clients, 1);
 	atomic_fetch_add(&c->db->clients, 1);
 	atomic_fetch_add(&c->user->clients, 1);
 	atomic_fetch_add(&c->home->hub->clients, 1);
 	c->counted = true;
-	return true;
 }
 
 /* Age as it was; the moment on our clock may lie before the machine's start. */
 static usec_t
-age_us(const struct arrived *a)
+age_us(const struct moved *m)
 {
-	usec_t age = clock_wall_us() - a->connect_wall_us;
+	usec_t age = clock_wall_us() - m->connect_wall_us;
 
 	return age > 0 ? age : 0;
 }
 
+/* All that it has set is its own now. */
 static void
-settle_in(struct client *c, struct arrived *a, int fd)
+settle_in(struct client *c, struct moved *m, int fd)
 {
 	struct client_home *h = c->home;
 
-	c->params = a->params;
-	a->params = NULL;
-	c->connect_wall_us = a->connect_wall_us;
-	c->connect_us -= age_us(a);
+	c->params = m->params;
+	c->settings = m->settings;
+	c->startup = m->startup;
+	c->texts = m->texts;
+	m->params = NULL;
+	m->settings = m->startup = NULL;
+	m->texts = NULL;
+	c->connect_wall_us = m->connect_wall_us;
+	c->connect_us -= age_us(m);
 	c->request_us = loop_now(h->loop);
 	c->state = CL_IDLE;
 	TAILQ_INSERT_TAIL(&h->clients, c, link);
 	client_refresh(c, h->cfg);
-	cancel_key_keep(h->hub->keys, &c->cancel, a->key, h->loop,
+	cancel_key_keep(h->hub->keys, &c->cancel, m->key, h->loop,
 	    c->cancel.called);
 	stream_init(&c->stream, h->loop, fd, &client_stream_ops);
 	if (c->idle_timeout_us)
@@ -233,24 +174,41 @@ settle_in(struct client *c, struct arrived *a, int fd)
 		    loop_now(h->loop) + c->idle_timeout_us);
 }
 
+static struct client *
+arrive(struct client_home *h, const struct moved *m)
+{
+	struct addr peer = { .family = m->peer.family, .port = m->peer.port,
+		.pid = m->peer.pid };
+
+	memcpy(peer.ip, m->peer.ip, sizeof(peer.ip));
+	return client_bare(h, &peer, m->is_unix);
+}
+
 void
 client_adopt(struct client_home *h, struct parcel *p)
 {
 	struct client *c = NULL;
-	struct arrived a;
+	struct reader r;
+	struct moved m;
+	bool good = moved_take(buf_span(&p->bytes), h->cfg->param_names, &m,
+	    &r) && m.key.n >= CANCEL_KEY && m.key.n <= CANCEL_KEY_LONG;
 
-	if (unpack(buf_span(&p->bytes), h->cfg, &a))
-		c = client_bare(h, &a.peer, a.is_unix);
-	if (c && find_place(c, &a)) {
-		settle_in(c, &a, p->fd);
+	if (good)
+		c = arrive(h, &m);
+	if (good && find_pool(c, &m) && take_statements(c, &m, &r)) {
+		count(c, &m);
+		settle_in(c, &m, p->fd);
 		p->fd = -1;
 	} else {
 		log_warn("a client of the process before us has no place here "
-			 "any more: db=%s user=%s", a.database, a.user);
+			 "any more: db=%s user=%s", m.database, m.user);
+		if (c) {
+			stmt_client_free(c->stmts);
+			pool_unref(c->pool);
+		}
 		free(c);
 		atomic_fetch_sub(&h->load, 1);
 	}
-	param_set_unref(a.params);
-	wipe(&a.keys, sizeof(a.keys));
+	moved_fini(&m);
 	parcel_free(p);
 }

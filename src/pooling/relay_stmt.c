@@ -208,23 +208,29 @@ refuse_memory(struct look *k)
 
 /* ---- statements on the server ---- */
 
-/* What has an influence on how a text is understood: all settings that follow
- * the client but its application_name. */
 uint64_t
-look_fingerprint(const struct relay *r)
+relay_fingerprint(const struct param_names *names,
+    const struct param_set *params, const struct settings *settings)
 {
-	const struct param_names *names = r->a.server->target->names;
 	size_t i, n = param_names_count(names);
-	bool steady = true;
-	uint64_t sum = settings_hash(relay_state_settings(r, &steady));
+	uint64_t sum = settings_hash(settings);
 
 	for (i = 0; i < n; i++) {
-		const char *v = param_get(*r->a.params, i);
+		const char *v = param_get(params, i);
 
 		if (v && strcmp(param_name(names, i), "application_name"))
 			sum = sum * 31 + hash_bytes(v, strlen(v)) + i;
 	}
 	return sum;
+}
+
+uint64_t
+look_fingerprint(const struct relay *r)
+{
+	bool steady = true;
+
+	return relay_fingerprint(r->a.server->target->names, *r->a.params,
+	    relay_state_settings(r, &steady));
 }
 
 /* Whether a setting may change by what runs before this message. */

@@ -6,10 +6,12 @@ libpure_a_SOURCES += \
 	src/proto/pipeline.c include/proto/pipeline.h \
 	src/proto/stmt.c include/proto/stmt.h src/proto/stmt_private.h \
 	src/proto/stmt_client.c src/proto/stmt_server.c \
+	src/proto/stmt_carry.c \
 	src/proto/param.c include/proto/param.h \
 	src/proto/fingerprint.c include/proto/fingerprint.h \
 	src/proto/settings.c include/proto/settings.h \
 	src/proto/texts.c include/proto/texts.h \
+	src/proto/moved.c include/proto/moved.h \
 	src/proto/journal.c include/proto/journal.h
 
 libpure_a_SOURCES += \

@@ -201,6 +201,41 @@ settings_hash(const struct settings *s)
 	return s != NULL ? s->hash : 0;
 }
 
+/* In writing. */
+
+void
+settings_put(const struct settings *s, struct writer *w)
+{
+	size_t i, n = settings_count(s);
+
+	writer_u32(w, (uint32_t)n);
+	for (i = 0; i < n; i++) {
+		struct span sql = sql_of(s, i);
+
+		writer_cstr(w, name_of(s, i));
+		writer_u32(w, (uint32_t)sql.n);
+		writer_bytes(w, sql.p, sql.n);
+	}
+}
+
+void
+settings_take(struct reader *r, struct settings **s)
+{
+	uint32_t n = reader_u32(r);
+
+	for (*s = NULL; n > 0 && !r->bad; n--) {
+		const char *name = reader_cstr(r);
+		struct span sql = reader_bytes(r, reader_u32(r));
+
+		if (r->bad)
+			break;
+		if (settings_size_with(*s, name, sql) > SETTINGS_MAX)
+			r->bad = true;
+		else
+			*s = settings_with(*s, name, sql);
+	}
+}
+
 /* The SQL. */
 
 static bool

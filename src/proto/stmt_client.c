@@ -8,13 +8,6 @@
 /* A copy larger than this goes when a much smaller one comes. */
 #define UNNAMED_SPARE 4096
 
-struct stmt_client {
-	struct map *names;
-	size_t count; /* that are certain */
-	size_t bytes;
-	struct stmt_unnamed unnamed;
-};
-
 struct stmt_client *
 stmt_client_new(void)
 {
@@ -107,9 +100,8 @@ stmt_name_need(struct stmt_client *c, struct span name)
 	return n;
 }
 
-/* What the name means from now on, with the caller's reference. */
-static void
-set_name(struct stmt_client *c, struct stmt_name *n, struct stmt *s)
+void
+stmt_name_set(struct stmt_client *c, struct stmt_name *n, struct stmt *s)
 {
 	if (n->stmt != NULL) {
 		c->count--;
@@ -141,7 +133,7 @@ stmt_name_ended(struct stmt_client *c, struct stmt_name *name,
     struct stmt_op *op, bool done)
 {
 	if (done)
-		set_name(c, name, op->to != NULL ? stmt_ref(op->to) : NULL);
+		stmt_name_set(c, name, op->to != NULL ? stmt_ref(op->to) : NULL);
 	if (name->newest == op)
 		name->newest = NULL;
 	drop_if_unused(c, name);
@@ -156,7 +148,7 @@ stmt_client_replace(struct stmt_client *c, struct span name, struct stmt *s)
 		stmt_unref(n->newest->to);
 		n->newest->to = stmt_ref(s);
 	} else if (n->stmt != NULL) {
-		set_name(c, n, stmt_ref(s));
+		stmt_name_set(c, n, stmt_ref(s));
 	}
 }
 
@@ -166,7 +158,7 @@ clear_name(void *arg, struct span key, void *value)
 	struct stmt_client *c = arg;
 	struct stmt_name *n = value;
 
-	set_name(c, n, NULL);
+	stmt_name_set(c, n, NULL);
 	if (n->newest != NULL)
 		return true;
 	map_del(c->names, key);

@@ -1,7 +1,7 @@
 /*
  * What the files of the stmt module share: stmt.c (statements, their table),
- * stmt_client.c (a client's names), stmt_server.c (a server's statements, and
- * the operations under way).
+ * stmt_client.c (a client's names), stmt_carry.c (the same in writing),
+ * stmt_server.c (a server's statements, and the operations under way).
  */
 #ifndef STMT_PRIVATE_H
 #define STMT_PRIVATE_H
@@ -34,6 +34,16 @@ struct stmt_name {
 	uint8_t text[];
 };
 
+struct stmt_client {
+	struct map *names;
+	size_t count; /* that are certain */
+	size_t bytes;
+	struct stmt_unnamed unnamed;
+};
+
+/* What the name means from now on, with the caller's reference. */
+void stmt_name_set(struct stmt_client *c, struct stmt_name *n,
+    struct stmt *s);
 /* The name's record, made if there is none. */
 struct stmt_name *stmt_name_need(struct stmt_client *c, struct span name);
 /* An operation of this name has ended. */

@@ -148,6 +148,51 @@ texts_settle(struct texts **l, bool failed)
 	free_if_empty(l);
 }
 
+size_t
+texts_size(const struct texts *l)
+{
+	return l != NULL ? l->bytes : 0;
+}
+
+void
+texts_put(const struct texts *l, struct writer *w)
+{
+	const struct entry *e;
+	uint32_t n = 0;
+
+	for (e = l != NULL ? l->first : NULL; e != NULL; e = e->next)
+		n++;
+	writer_u32(w, n);
+	for (e = l != NULL ? l->first : NULL; e != NULL; e = e->next) {
+		writer_u8(w, e->doubt);
+		writer_u32(w, e->name_n);
+		writer_bytes(w, e->bytes, e->name_n);
+		writer_u32(w, e->text_n);
+		writer_bytes(w, e->bytes + e->name_n, e->text_n);
+	}
+}
+
+void
+texts_take(struct reader *r, struct texts **l)
+{
+	uint32_t n = reader_u32(r);
+
+	for (*l = NULL; n > 0 && !r->bad; n--) {
+		bool doubt = reader_u8(r) != 0;
+		struct span name = reader_bytes(r, reader_u32(r));
+		struct span text = reader_bytes(r, reader_u32(r));
+
+		if (r->bad)
+			break;
+		if (!texts_set(l, name, text)) {
+			r->bad = true;
+			break;
+		}
+		(*l)->first->doubt = (*l)->first->lasting = doubt;
+		(*l)->first->touched = false;
+	}
+}
+
 void
 texts_free(struct texts *l)
 {

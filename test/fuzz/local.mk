@@ -9,6 +9,7 @@ fuzz_targets += \
 	test/fuzz/fuzz_msg \
 	test/fuzz/fuzz_pipeline \
 	test/fuzz/fuzz_stmt \
+	test/fuzz/fuzz_moved \
 	test/fuzz/fuzz_sql \
 	test/fuzz/fuzz_scram \
 	test/fuzz/fuzz_ini \
@@ -23,6 +24,7 @@ test_fuzz_fuzz_startup_SOURCES = test/fuzz/fuzz_startup.c $(fuzz_replay)
 test_fuzz_fuzz_options_SOURCES = test/fuzz/fuzz_options.c $(fuzz_replay)
 test_fuzz_fuzz_msg_SOURCES = test/fuzz/fuzz_msg.c $(fuzz_replay)
 test_fuzz_fuzz_stmt_SOURCES = test/fuzz/fuzz_stmt.c $(fuzz_replay)
+test_fuzz_fuzz_moved_SOURCES = test/fuzz/fuzz_moved.c $(fuzz_replay)
 test_fuzz_fuzz_pipeline_SOURCES = test/fuzz/fuzz_pipeline.c $(fuzz_replay)
 test_fuzz_fuzz_sql_SOURCES = test/fuzz/fuzz_sql.c $(fuzz_replay)
 test_fuzz_fuzz_scram_SOURCES = test/fuzz/fuzz_scram.c $(fuzz_replay)

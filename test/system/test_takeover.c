@@ -97,6 +97,86 @@ START_TEST (idle_clients_move_with_what_they_have_set) {
 }
 END_TEST
 
+static void
+execute(PGconn *c, const char *name, const char *value, const char *want)
+{
+	PGresult *r = PQexecPrepared(c, name, 1, &value, NULL, NULL, 0);
+
+	ck_assert_msg(PQresultStatus(r) == PGRES_TUPLES_OK, "%s",
+	    PQresultErrorMessage(r));
+	ck_assert_str_eq(PQgetvalue(r, 0, 0), want);
+	PQclear(r);
+}
+
+START_TEST (statements_and_settings_come_along) {
+	enum { N = 40, LONG = 300 * 1000 };
+	struct pooler *p = pooler_start("worker_threads = 2\n"
+	    "default_pool_size = 3\n");
+	PGconn *c[N], *big;
+	char text[200], want[50], *sql = calloc(1, LONG + 100);
+
+	for (int i = 0; i < N; i++) {
+		c[i] = client_open("options='-c statement_timeout=%d'", 90000 + i);
+		snprintf(text, sizeof(text), "SELECT $1::int + %d", i % 7);
+		PQclear(PQprepare(c[i], "add", text, 0, NULL));
+		sql_ok(c[i], "PREPARE typed(int) AS SELECT $1 * %d", i);
+		sql_ok(c[i], "SET work_mem = '%dkB'", 2100 + i);
+		PQclear(PQprepare(c[i], "set", "SELECT set_config('my.own', "
+		    "$1, false)", 0, NULL));
+		execute(c[i], "set", "first", "first");
+	}
+	/* In several packets. */
+	big = client_open(" ");
+	snprintf(sql, LONG, "SELECT $1::text || '");
+	memset(sql + strlen(sql), 'x', LONG);
+	strcat(sql, "' LIKE '7x%'");
+	PQclear(PQprepare(big, "long", sql, 0, NULL));
+	for (int round = 0; round < 2; round++) {
+		take_over(p, 10000);
+		execute(big, "long", "7", "t");
+		for (int i = 0; i < N; i++) {
+			snprintf(want, sizeof(want), "%d", 100 + i % 7);
+			execute(c[i], "add", "100", want);
+			ck_assert_int_eq(sql_int(c[i], "EXECUTE typed(3)"), 3 * i);
+			snprintf(want, sizeof(want), "%dkB", 2100 + i);
+			ck_assert_str_eq(sql_text(c[i], "SHOW work_mem"), want);
+			ck_assert_str_eq(sql_text(c[i], "SHOW my.own"),
+			    round ? "second" : "first");
+			execute(c[i], "set", "second", "second");
+			/* What it asked for at login is what RESET gives. */
+			sql_ok(c[i], "SET statement_timeout = 5000");
+			sql_ok(c[i], "RESET statement_timeout");
+			ck_assert_int_eq(sql_int(c[i], "SELECT setting FROM "
+			    "pg_settings WHERE name = 'statement_timeout'"),
+			    90000 + i);
+		}
+	}
+	for (int i = 0; i < N; i++)
+		PQfinish(c[i]);
+	PQfinish(big);
+	free(sql);
+}
+END_TEST
+
+/* The unnamed statement too: it may be used behind a Sync. */
+START_TEST (unnamed_statement_comes_along) {
+	struct pooler *p = pooler_start("worker_threads = 2\n");
+	PGconn *c = client_open(" ");
+	PGresult *r;
+
+	r = PQprepare(c, "", "SELECT 41 + 1", 0, NULL);
+	ck_assert_int_eq(PQresultStatus(r), PGRES_COMMAND_OK);
+	PQclear(r);
+	take_over(p, 10000);
+	r = PQexecPrepared(c, "", 0, NULL, NULL, NULL, 0);
+	ck_assert_msg(PQresultStatus(r) == PGRES_TUPLES_OK, "%s",
+	    PQresultErrorMessage(r));
+	ck_assert_str_eq(PQgetvalue(r, 0, 0), "42");
+	PQclear(r);
+	PQfinish(c);
+}
+END_TEST
+
 START_TEST (transaction_ends_where_it_began) {
 	struct pooler *p = pooler_start("worker_threads = 2\n");
 	PGconn *c = client_open(" "), *q = client_open(" ");
@@ -122,21 +202,29 @@ START_TEST (transaction_ends_where_it_began) {
 }
 END_TEST
 
+/* An unnamed statement that uses another one by its name on servers. */
+static void
+make_immovable(PGconn *c)
+{
+	PGresult *r;
+
+	PQclear(PQprepare(c, "one", "SELECT 1", 0, NULL));
+	r = PQexecParams(c, "EXECUTE one", 0, NULL, NULL, NULL, NULL, 0);
+	ck_assert_int_eq(PQresultStatus(r), PGRES_TUPLES_OK);
+	PQclear(r);
+}
+
 START_TEST (who_cannot_move_stays_until_it_leaves) {
 	struct pooler *p = pooler_start("worker_threads = 2\n");
 	PGconn *c = client_open(" "), *session;
 	pid_t new;
 
-	PQclear(PQprepare(c, "one", "SELECT 1", 0, NULL));
+	make_immovable(c);
 	session = client_open(" ");
 	new = launch_successor(p);
 	WAIT_UNTIL(pooler_logged(p, "took over the sockets"), 5000);
-	for (int i = 0; i < 20; i++) {
-		PGresult *r = PQexecPrepared(c, "one", 0, NULL, NULL, NULL, 0);
-
-		ck_assert_int_eq(PQresultStatus(r), PGRES_TUPLES_OK);
-		PQclear(r);
-	}
+	for (int i = 0; i < 20; i++)
+		make_immovable(c);
 	/* Its cancel comes to the new one, and is for the old one. */
 	sql_send(c, "SELECT pg_sleep(60)");
 	WAIT_UNTIL(pg_int("SELECT count(*) FROM pg_stat_activity WHERE "
@@ -159,7 +247,7 @@ START_TEST (drain_timeout_bounds_the_wait_for_them) {
 	    "drain_timeout = 2\n");
 	PGconn *c = client_open(" "), *d = client_open(" ");
 
-	PQclear(PQprepare(c, "one", "SELECT 1", 0, NULL));
+	make_immovable(c);
 	take_over(p, 5000);
 	ck_assert_int_eq(sql_int(d, "SELECT 2"), 2);
 	sql_fails(c, "SELECT 1", NULL, "pooler is shutting down");
@@ -189,30 +277,44 @@ START_TEST (scram_keys_travel_along) {
 }
 END_TEST
 
-/* One that asks and then does not come, as a process of this version would. */
-static void
-ask_and_leave(const struct pooler *p)
+/* One that asks and then does not come. Returns the packets of its answer, 0
+ * when it was refused. */
+static int
+ask_and_leave(const struct pooler *p, const char *hello)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	char *version, hello[100], byte;
+	char byte;
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	int n = 0;
 
-	fx_shell(&version, "%s -V | sed -n '1s/^pooler //p'", pooler_bin());
 	snprintf(un.sun_path, sizeof(un.sun_path), "%.70s/.s.PGSQL.%d.takeover",
 	    p->dir, p->port);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&un, sizeof(un)), 0);
-	snprintf(hello, sizeof(hello), "Hpooler %.*s",
-	    (int)strcspn(version, "\n"), version);
 	send(fd, hello, strlen(hello), 0);
-	do
+	do {
+		byte = 0;
 		n += recv(fd, &byte, 1, 0) == 1;
-	while (byte == 'L');
-	ck_assert_int_eq(byte, 'G');
-	ck_assert_int_ge(n, 3);
+	} while (byte == 'L');
 	close(fd);
-	free(version);
+	return byte == 'G' ? n : 0;
 }
+
+START_TEST (other_formats_are_refused) {
+	static const char *const hellos[] = { "Hpooler 0.1", "Hpooler/1 9.9",
+		"Hpooler/", "H", "Hpooler/22 0.1" };
+	struct pooler *p = pooler_start("worker_threads = 1\n");
+	PGconn *c = client_open(" ");
+
+	for (size_t i = 0; i < sizeof(hellos) / sizeof(hellos[0]); i++)
+		ck_assert_int_eq(ask_and_leave(p, hellos[i]), 0);
+	WAIT_UNTIL(pooler_log_count(p, "a process of another version asks "
+				       "for our place") == 5, 5000);
+	ck_assert_int_eq(sql_int(c, "SELECT 4"), 4);
+	take_over(p, 10000);
+	ck_assert_int_eq(sql_int(c, "SELECT 5"), 5);
+	PQfinish(c);
+}
+END_TEST
 
 START_TEST (failing_successor_changes_nothing) {
 	struct pooler *p = pooler_start("worker_threads = 2\n"
@@ -226,7 +328,7 @@ START_TEST (failing_successor_changes_nothing) {
 	ck_assert_int_eq(fx_wait_exit(fx_spawn(p->log, false, argv), 10000),
 	    1);
 	ck_assert_int_eq(sql_int(c, "SELECT 4"), 4);
-	ask_and_leave(p);
+	ck_assert_int_ge(ask_and_leave(p, "Hpooler/2 0.1"), 3);
 	WAIT_UNTIL(pooler_logged(p, "the process that asked for our place has "
 				    "gone; going on"), 5000);
 	ck_assert_int_eq(sql_int(c, "SELECT 5"), 5);
@@ -251,9 +353,11 @@ START_TEST (without_a_predecessor_it_just_starts) {
 END_TEST
 
 START_TEST (pgbench_does_not_notice) {
+	/* With -M prepared a thread each: it waits for the answer to its Parse
+	 * with all of its clients. */
 	static const char *const args[] = { "-S -c 20 -j 2",
 		"-S -M extended -c 20 -j 2", "-N -c 10 -j 2",
-		"-S -C -c 8 -j 8" };
+		"-N -M prepared -c 12 -j 12", "-S -C -c 8 -j 8" };
 	struct pooler *p = pooler_start("worker_threads = 2\n"
 	    "default_pool_size = 5\nlog_connections = 0\n"
 	    "log_disconnections = 0\nstats_period = 1\n");
@@ -294,12 +398,15 @@ main(void)
 	Suite *s = suite_create("takeover");
 
 	FX_ADD(s, idle_clients_move_with_what_they_have_set, 60);
+	FX_ADD(s, statements_and_settings_come_along, 60);
+	FX_ADD(s, unnamed_statement_comes_along, 40);
 	FX_ADD(s, transaction_ends_where_it_began, 40);
 	FX_ADD(s, who_cannot_move_stays_until_it_leaves, 40);
 	FX_ADD(s, drain_timeout_bounds_the_wait_for_them, 40);
 	FX_ADD(s, scram_keys_travel_along, 30);
 	FX_ADD(s, failing_successor_changes_nothing, 40);
+	FX_ADD(s, other_formats_are_refused, 40);
 	FX_ADD(s, without_a_predecessor_it_just_starts, 40);
-	FX_ADD_LOOP(s, pgbench_does_not_notice, 90, 4);
+	FX_ADD_LOOP(s, pgbench_does_not_notice, 90, 5);
 	return fx_main(s);
 }

@@ -12,7 +12,7 @@ unit_tests += test/unit/test_base test/unit/test_wire test/unit/test_msg \
 	test/unit/test_auth test/unit/test_log test/unit/test_sql
 unit_tests += test/unit/test_proxy
 unit_tests += test/unit/test_hist
-unit_tests += test/unit/test_stmt
+unit_tests += test/unit/test_stmt test/unit/test_moved
 # The log is not pure: it comes from the other library.
 test_unit_test_log_LDADD = $(core_libs) $(CHECK_LIBS)
 
