@@ -92,6 +92,7 @@ struct database_conf {
 	const char *stateful_functions; /* "" = the global list */
 	int max_db_connections;
 	int max_db_client_connections;
+	int max_waiting_clients;
 	int64_t server_lifetime_us;
 	int64_t query_wait_timeout_us;
 	int64_t server_down_after_us;
@@ -123,6 +124,7 @@ struct user_conf {
 	int session_state;
 	int max_user_connections;
 	int max_user_client_connections;
+	int max_waiting_clients;
 	int64_t query_timeout_us;
 	int64_t query_wait_timeout_us;
 	int64_t idle_transaction_timeout_us;
@@ -210,6 +212,7 @@ struct config {
 	int max_db_client_connections;
 	int max_user_connections;
 	int max_user_client_connections;
+	int max_waiting_clients;
 	int max_packet_size;
 	int max_source_connections, max_source_rate, max_user_rate;
 
@@ -427,6 +430,9 @@ int config_max_db_connections(const struct config *c,
 int config_max_db_client_connections(const struct config *c,
     const struct database_conf *db);
 int config_max_user_connections(const struct config *c, const char *pool_user);
+/* max_waiting_clients of one line; 0 = no limit. */
+int config_max_db_waiting(const struct database_conf *db);
+int config_max_user_waiting(const struct config *c, const char *pool_user);
 int config_max_user_client_connections(const struct config *c,
     const char *login_user);
 int64_t config_server_lifetime_us(const struct config *c,

@@ -21,6 +21,7 @@
 
 #include "base/base.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "io/stream.h"
 #include "pooling/cancel.h"
 #include "pooling/hub.h"
@@ -58,6 +59,7 @@ struct client_home {
 	uint64_t login_turn; /* ... in which so many steps of logins were */
 	int login_steps;
 	bool moving; /* clients go to another process */
+	struct log_limit full; /* lines about queries refused at once */
 	uint64_t dice; /* which slow queries are logged */
 	_Atomic int load; /* connections of any kind */
 };

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "base/base.h"
+#include "pooling/crowd.h"
 #include "pooling/quota.h"
 #include "pooling/stats.h"
 
@@ -19,6 +20,7 @@ struct database {
 	_Atomic bool disabled;
 	_Atomic int clients; /* logged in */
 	_Atomic int max_clients; /* 0 = none */
+	struct crowd waiting;
 	struct quota servers;
 	/* Of pools that are asleep or no more; under the registry's mutex. */
 	uint8_t *gone; /* as counters_pack() has it; NULL = nothing */
@@ -30,6 +32,7 @@ struct user {
 	_Atomic int clients;
 	_Atomic int max_clients;
 	_Atomic uint64_t old_logins; /* by the old one of two secrets */
+	struct crowd waiting; /* for servers of its pools */
 	struct quota servers;
 };
 

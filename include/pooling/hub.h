@@ -13,6 +13,7 @@
 #include "io/offload.h"
 #include "io/stream.h"
 #include "policy/config.h"
+#include "pooling/crowd.h"
 
 struct worker;
 struct registry;
@@ -60,6 +61,7 @@ struct hub {
 	_Atomic uint64_t next_id; /* of clients and servers */
 	_Atomic int clients; /* counted against max_client_conn */
 	_Atomic int logins; /* connections that have not logged in yet */
+	struct crowd waiting; /* clients, for a server */
 	_Atomic int consoles; /* console sessions */
 	_Atomic bool shutting_down; /* newcomers are refused */
 	_Atomic bool fail_waiters; /* SHUTDOWN WAIT_FOR_SERVERS */

@@ -83,7 +83,12 @@ struct waiter {
 };
 TAILQ_HEAD(waiter_list, waiter);
 
-enum acquire { ACQUIRE_GOT, ACQUIRE_QUEUED, ACQUIRE_FAILED };
+enum acquire {
+	ACQUIRE_GOT,
+	ACQUIRE_QUEUED,
+	ACQUIRE_FULL, /* so many wait already: e says on what limit */
+	ACQUIRE_FAILED, /* there is no use in waiting */
+};
 
 /* Limits and times as they apply to this pool. Immutable, shared by pools that
  * are alike, and never freed before the registry is: so they can be read

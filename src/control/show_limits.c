@@ -64,6 +64,10 @@ put_process(struct rows *r, const struct hub *hub)
 	l.value = cfg->max_login_conn;
 	l.used = hub->logins;
 	put_limit(r, &l);
+	l.name = "max_waiting_clients";
+	l.value = cfg->max_waiting_clients;
+	l.used = hub->waiting.n;
+	put_limit(r, &l);
 }
 
 static const char *
@@ -109,6 +113,11 @@ add_database(void *arg, struct database *d)
 	l.used = d->clients;
 	l.source = from_database(conf->max_db_client_connections > 0);
 	put_limit(&q->rows, &l);
+	l.name = "max_waiting_clients";
+	l.value = d->waiting.max;
+	l.used = d->waiting.n;
+	l.source = "[databases]";
+	put_limit(&q->rows, &l);
 }
 
 static void
@@ -129,6 +138,11 @@ add_user(void *arg, struct user *u)
 	l.used = u->clients;
 	l.source =
 	    from_user(conf != NULL && conf->max_user_client_connections > 0);
+	put_limit(&q->rows, &l);
+	l.name = "max_waiting_clients";
+	l.value = u->waiting.max;
+	l.used = u->waiting.n;
+	l.source = "[users]";
 	put_limit(&q->rows, &l);
 }
 

@@ -222,6 +222,21 @@ config_max_user_client_connections(const struct config *c,
 	    u->max_user_client_connections : c->max_user_client_connections;
 }
 
+int
+config_max_db_waiting(const struct database_conf *db)
+{
+	return db->max_waiting_clients > 0 ? db->max_waiting_clients : 0;
+}
+
+int
+config_max_user_waiting(const struct config *c, const char *pool_user)
+{
+	const struct user_conf *u = config_user(c, pool_user);
+
+	return u != NULL && u->max_waiting_clients > 0 ?
+	    u->max_waiting_clients : 0;
+}
+
 int64_t
 config_server_lifetime_us(const struct config *c,
     const struct database_conf *db)

@@ -332,6 +332,10 @@ HELP(
 "Server connections of one user, all databases together; 0: no limit.") },
 { ROW(COUNT(max_user_client_connections, "0"), OPT_RELOAD), HELP(
 "Client connections of one user; 0: no limit.") },
+{ ROW(COUNT(max_waiting_clients, "0"), OPT_RELOAD | OPT_OURS), HELP(
+"Clients that wait for a server at the same time, of all pools together. One "
+"more gets an error at once (53300) and may go on; at login it is "
+"disconnected. 0: no limit.") },
 { ROW(COUNT(max_source_connections, "0"), OPT_RELOAD | OPT_OURS), HELP(
 "Connections from one address at most, whether they have logged in or not; "
 "of IPv6, from one /64 network. Unix sockets do not count. 0: no limit.") },

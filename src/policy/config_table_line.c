@@ -77,6 +77,9 @@ static const struct option database_options[] = {
 "Instead of the global max_db_connections; 0 is as not given.") },
 { COUNT(database_conf, max_db_client_connections), HELP(
 "Instead of the global max_db_client_connections; 0 is as not given.") },
+{ NUMBER(database_conf, max_waiting_clients, 0, COUNT_MAX) | OPT_OURS, HELP(
+"Clients of this database that wait for a server at the same time, beside the "
+"global max_waiting_clients and the user's; 0: no limit.") },
 { TIME(database_conf, server_lifetime), .flags = OPT_RELOAD, HELP(
 "Instead of the global server_lifetime; 0 is as not given.") },
 { TIME(database_conf, query_wait_timeout), .flags = OPT_RELOAD, HELP(
@@ -116,6 +119,9 @@ static const struct option user_options[] = {
 "Instead of the global max_user_connections; 0 is as not given.") },
 { COUNT(user_conf, max_user_client_connections), HELP(
 "Instead of the global max_user_client_connections; 0 is as not given.") },
+{ NUMBER(user_conf, max_waiting_clients, 0, COUNT_MAX) | OPT_OURS, HELP(
+"Clients that wait for a server of this user's pools at the same time, beside "
+"the global max_waiting_clients and the database's; 0: no limit.") },
 { TIME(user_conf, query_timeout), .flags = OPT_RELOAD, HELP(
 "Instead of the global query_timeout; 0 is as not given.") },
 { TIME(user_conf, query_wait_timeout), .flags = OPT_RELOAD, HELP(

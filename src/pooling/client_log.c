@@ -112,6 +112,18 @@ client_log_error(const struct client *c, const struct err *e)
 	    e->log[0] ? " [" : "", e->log, e->log[0] ? "]" : "");
 }
 
+void
+client_log_full(const struct client *c, const struct err *e)
+{
+	char label[CLIENT_LABEL];
+
+	if (!c->home->cfg->log_pooler_errors)
+		return;
+	client_label(c, label);
+	log_limited(&c->home->full, USEC_PER_SEC, LVL_WARNING,
+	    "%s pooler error: %s (%s)", label, e->msg, e->detail);
+}
+
 /* A share of those that take long, so that a bad day does not fill the disk. */
 static bool
 is_sampled(struct client_home *h)

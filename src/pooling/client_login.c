@@ -108,6 +108,7 @@ try_settings(struct client *c)
 		break;
 	case ACQUIRE_QUEUED:
 		break;
+	case ACQUIRE_FULL:
 	case ACQUIRE_FAILED:
 		client_fatal(c, &e);
 		break;
@@ -171,6 +172,7 @@ greet(struct client *c)
 		break;
 	case ACQUIRE_QUEUED:
 		break;
+	case ACQUIRE_FULL:
 	case ACQUIRE_FAILED:
 		client_fatal(c, &e);
 		break;

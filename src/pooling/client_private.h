@@ -40,6 +40,8 @@ void client_part(struct client *c);
 void client_log_login(const struct client *c); /* while it has its login */
 void client_log_closing(const struct client *c, const char *reason);
 void client_log_error(const struct client *c, const struct err *e);
+/* One of a limited number: a client may ask again at once. */
+void client_log_full(const struct client *c, const struct err *e);
 void client_log_slow(const struct client *c, const struct slow_query *q);
 
 /* A client without socket, login and place in any list. */

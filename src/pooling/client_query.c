@@ -130,17 +130,17 @@ client_keep(struct client *c, const uint8_t *p, size_t n)
 		client_fail(c, "53200", "out of memory");
 }
 
-static void
-acquire(struct client *c, const uint8_t *p, size_t n)
+/* False: the request is refused for e, and the client stays. */
+static bool
+acquire(struct client *c, const uint8_t *p, size_t n, struct err *e)
 {
 	usec_t now = loop_now(c->home->loop);
 	struct span first = SPAN(p, n);
 	struct server *s;
-	struct err e;
 
 	c->request_us = now;
 	c->waiter.greet = false;
-	switch (pool_acquire(c->pool, &c->waiter, now, &s, &e)) {
+	switch (pool_acquire(c->pool, &c->waiter, now, &s, e)) {
 	case ACQUIRE_GOT:
 		link_server(c, s, &first);
 		break;
@@ -150,10 +150,42 @@ acquire(struct client *c, const uint8_t *p, size_t n)
 		if (c->state == CL_WAITING)
 			client_set_waiting_timer(c);
 		break;
+	case ACQUIRE_FULL:
+		return false;
 	case ACQUIRE_FAILED:
-		client_fatal(c, &e);
+		client_fatal(c, e);
 		break;
 	}
+	return true;
+}
+
+/* What a client may leave unread of what it is told. */
+#define UNREAD_MAX (64 * 1024)
+
+/*
+ * Too many wait: the request at hand is answered with e, the session goes on.
+ * The caller drops the message; of a batch, all up to its Sync is dropped.
+ */
+static void
+refuse_at_once(struct client *c, uint8_t type, const struct err *e)
+{
+	struct buf b = { 0 };
+	struct err told = *e;
+
+	if (stream_unsent(&c->stream) > UNREAD_MAX) {
+		client_fatal(c, e);
+		return;
+	}
+	if (c->home->cfg->pgbouncer_sqlstates)
+		copy_str(told.sqlstate, sizeof(told.sqlstate), "08P01");
+	client_tally(c, e);
+	client_log_full(c, e);
+	reply_error(&b, "ERROR", &told);
+	if (type == 'Q' || type == 'F')
+		reply_ready(&b, 'I');
+	else
+		c->skip_sync = true;
+	client_send(c, &b);
 }
 
 /* The request at the start of p will not be carried out: 57014, and what
@@ -217,6 +249,7 @@ client_input(struct client *c, const uint8_t *p, size_t n)
 {
 	struct frame_info f;
 	enum frame kind;
+	struct err e;
 	size_t take;
 
 	while (n > 0 && c->state == CL_IDLE) {
@@ -249,8 +282,11 @@ client_input(struct client *c, const uint8_t *p, size_t n)
 			return;
 		}
 		if (!c->skip_sync && !frontend_type_is_copy(f.type)) {
-			acquire(c, p, n);
-			return;
+			if (LIKELY(acquire(c, p, n, &e)))
+				return;
+			refuse_at_once(c, f.type, &e);
+			if (c->state != CL_IDLE)
+				return;
 		}
 		take = f.size < n ? f.size : n;
 		c->skip = f.size - (uint32_t)take;

@@ -5,6 +5,7 @@ pooler_core_sources += \
 	include/pooling/database.h \
 	include/pooling/stats.h src/pooling/stats.c \
 	include/pooling/quota.h src/pooling/quota.c \
+	include/pooling/crowd.h src/pooling/crowd.c \
 	include/pooling/cancel.h src/pooling/cancel.c \
 	include/pooling/passwords.h src/pooling/passwords.c \
 	include/pooling/keycache.h src/pooling/keycache.c \

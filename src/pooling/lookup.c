@@ -348,6 +348,7 @@ lookup_start(const struct lookup_args *a)
 	case ACQUIRE_QUEUED:
 		err_clear(&lk->err);
 		break;
+	case ACQUIRE_FULL:
 	case ACQUIRE_FAILED:
 		tell_later(lk);
 		break;

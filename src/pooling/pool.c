@@ -111,6 +111,18 @@ unshelve_locked(struct pool *p, struct server *s, enum server_state st)
 
 /* ---- the queue ---- */
 
+static struct crowds
+crowds_of(const struct pool *p)
+{
+	return (struct crowds){
+		.process = &p->hub->waiting,
+		.database = &p->db->waiting,
+		.user = &p->user->waiting,
+		.database_name = p->db->name,
+		.user_name = p->user_name,
+	};
+}
+
 static void
 enqueue_locked(struct pool *p, struct waiter *w, usec_t now)
 {
@@ -128,7 +140,9 @@ static void
 dequeue_locked(struct pool *p, struct waiter *w, enum waiter_state st)
 {
 	struct pool_side *side = &p->side[w->worker];
+	struct crowds crowds = crowds_of(p);
 
+	crowds_leave(&crowds);
 	TAILQ_REMOVE(&p->waiters, w, all);
 	TAILQ_REMOVE(&side->waiters, w, mine);
 	side->n_waiters--;
@@ -243,6 +257,7 @@ pool_acquire(struct pool *p, struct waiter *w, usec_t now,
     struct server **out, struct err *e)
 {
 	struct pool_side *side;
+	struct crowds crowds = crowds_of(p);
 	struct server *s, *check = NULL;
 
 	w->pool = p;
@@ -274,6 +289,10 @@ pool_acquire(struct pool *p, struct waiter *w, usec_t now,
 		err_set(e, "57P01", "server shutting down");
 		err_detail(e, "the connection pooler is being stopped");
 		return ACQUIRE_FAILED;
+	}
+	if (UNLIKELY(!crowds_enter(&crowds, e))) {
+		pool_unlock(p);
+		return ACQUIRE_FULL;
 	}
 	if (s) {
 		unshelve_locked(p, s, SV_TESTED);

@@ -135,6 +135,7 @@ registry_database(struct registry *r, const struct config *cfg,
 		memcpy(d->name, name, n);
 		d->automatic = automatic;
 		d->max_clients = config_max_db_client_connections(cfg, conf);
+		d->waiting.max = config_max_db_waiting(conf);
 		quota_init(&d->servers, config_max_db_connections(cfg, conf));
 		map_put(r->databases, span_of(name), d);
 		made = automatic;
@@ -156,6 +157,7 @@ registry_user(struct registry *r, const struct config *cfg, const char *name)
 		u = xcalloc(1, sizeof(*u));
 		u->name = xstrdup(name);
 		u->max_clients = config_max_user_client_connections(cfg, name);
+		u->waiting.max = config_max_user_waiting(cfg, name);
 		quota_init(&u->servers, config_max_user_connections(cfg, name));
 		map_put(r->users, span_of(name), u);
 	}

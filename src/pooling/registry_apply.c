@@ -149,6 +149,7 @@ apply_database(void *arg, struct database *d)
 		return;
 	d->automatic = automatic;
 	d->max_clients = config_max_db_client_connections(a->cfg, conf);
+	d->waiting.max = config_max_db_waiting(conf);
 	quota_set_limit(&d->servers, config_max_db_connections(a->cfg, conf));
 	pool_wake_claims(&d->servers);
 }
@@ -159,6 +160,7 @@ apply_user(void *arg, struct user *u)
 	struct apply *a = arg;
 
 	u->max_clients = config_max_user_client_connections(a->cfg, u->name);
+	u->waiting.max = config_max_user_waiting(a->cfg, u->name);
 	quota_set_limit(&u->servers,
 	    config_max_user_connections(a->cfg, u->name));
 	pool_wake_claims(&u->servers);
@@ -215,6 +217,7 @@ registry_apply(struct registry *r, const struct config *cfg)
 	struct apply a = { r, cfg };
 
 	take_snapshot(r, cfg);
+	r->hub->waiting.max = cfg->max_waiting_clients;
 	if (r->hub->keycache)
 		keycache_sweep(r->hub->keycache, cfg);
 	registry_each_database(r, apply_database, &a);

@@ -35,6 +35,7 @@ workers_new(struct hub *h, int n)
 	int i;
 
 	h->n_workers = n;
+	h->waiting.max = h->cfg->max_waiting_clients;
 	h->welcomes = welcome_shelf_new();
 	h->guard = guard_new();
 	h->keycache = keycache_new(h->derive, KEYCACHE_MAX);

@@ -161,6 +161,9 @@ pool_is_empty(void *arg, struct pool *p)
 	(void)arg;
 	ck_assert_int_eq(p->total, 0);
 	ck_assert_int_eq(p->n_waiting, 0);
+	ck_assert_int_eq(p->db->waiting.n, 0);
+	ck_assert_int_eq(p->user->waiting.n, 0);
+	ck_assert_int_eq(p->hub->waiting.n, 0);
 	ck_assert_int_eq(atomic_load(&p->n_clients), 0);
 	ck_assert_int_eq(atomic_load(&p->target->cancels), 0);
 	ck_assert_int_eq(atomic_load(&p->target->cancels_waiting), 0);

@@ -110,6 +110,95 @@ START_TEST(query_timeout_bounds_the_wait_too)
 }
 END_TEST
 
+/* It is told at once, and may go on. */
+START_TEST(one_too_many_in_the_queue_is_refused)
+{
+	const char *told = "E=ERROR 53300 too many clients are waiting for a "
+			   "server (max_waiting_clients)|Z=I";
+	struct peer *s, *a, *b, *c;
+
+	given("max_waiting_clients = 1");
+	a = client_in("alice", &s);
+	b = client_in("alice", NULL);
+	c = client_in("alice", NULL);
+	begin(a, s);
+	say(b, "Q=select b");
+	say(c, "Q=select c");
+	hear(c, told);
+	hear(b, "");
+	say(c, "Q=one");
+	hear(c, told);
+	say(c, "P=select d|B|D|E|S");
+	hear(c, told);
+	say(c, "S");
+	hear(c, told);
+	say(a, "Q=commit");
+	hear(s, "Q=commit");
+	say(s, "C=COMMIT|Z=I");
+	hear(s, "Q=select b");
+	hear(a, "C=COMMIT|Z=I");
+	say(c, "Q=select c");
+	say(s, "C=B|Z=I");
+	hear(b, "C=B|Z=I");
+	hear(s, "Q=select c");
+	say(s, "C=C|Z=I");
+	hear(c, "C=C|Z=I");
+}
+END_TEST
+
+/* What comes behind a message that is refused is not part of it. */
+START_TEST(a_refused_message_is_dropped_to_its_end)
+{
+	const char *q = "Q=select 'longer than what has come'";
+	const char *told = "E=ERROR 53300 too many clients are waiting for a "
+			   "server (max_waiting_clients)|Z=I";
+	struct peer *s, *a, *b, *c;
+
+	given_db("session_state = allow\nmax_prepared_statements = 0",
+	    "max_waiting_clients=1");
+	a = client_in("alice", &s);
+	b = client_in("alice", NULL);
+	c = client_in("alice", NULL);
+	begin(a, s);
+	say(b, "Q=select b");
+	say_part(c, q, 20);
+	say_rest(c, q, 20);
+	hear(c, told);
+	mutter(c, "Q=one");
+	mutter(c, "Q=two");
+	mutter(c, "P=x|B|E|S");
+	say(c, "Q=three");
+	hear(c, "E=ERROR 53300*|Z=I|E=ERROR 53300*|Z=I|E=ERROR 53300*|Z=I|"
+		"E=ERROR 53300*|Z=I");
+	say(c, "X");
+	hear(c, "BYE");
+	hang_up(b);
+	say(a, "Q=commit");
+	hear(s, "Q=commit");
+	say(s, "C=COMMIT|Z=I");
+}
+END_TEST
+
+/* Who logs in and would have to wait for the first server is not let in. */
+START_TEST(one_too_many_at_login_is_refused)
+{
+	struct peer *a, *b, *s;
+
+	given("max_waiting_clients = 1");
+	a = client_connects();
+	say_startup(a, (const char *const[]){ "user", "alice", "database",
+	    "app", NULL });
+	s = server_dialed();
+	b = client_connects();
+	say_startup(b, (const char *const[]){ "user", "alice", "database",
+	    "app", NULL });
+	hear(b, "E=FATAL 53300 too many clients are waiting for a server "
+		"(max_waiting_clients)|EOF");
+	server_welcomes(s);
+	hear_welcome(a);
+}
+END_TEST
+
 START_TEST(the_queue_is_served_in_order)
 {
 	struct peer *s, *a, *b, *c;
@@ -572,6 +661,9 @@ SCENARIOS("waiting",
     a_query_that_is_looked_at_wants_no_server_before_its_end,
     who_waits_too_long_gets_query_wait_timeout,
     query_timeout_bounds_the_wait_too,
+    one_too_many_in_the_queue_is_refused,
+    a_refused_message_is_dropped_to_its_end,
+    one_too_many_at_login_is_refused,
     the_queue_is_served_in_order,
     who_queues_is_told_once,
     who_says_nothing_gets_client_login_timeout,

@@ -63,6 +63,8 @@ transact(struct worker *w, PGconn *c)
 		atomic_fetch_add(&w->done, 1);
 	else
 		note_error(w->load, PQerrorMessage(c));
+	if (PQresultStatus(r) == PGRES_FATAL_ERROR && w->load->plan.may_fail)
+		fx_pause_ms(5); /* whoever is refused comes again, later */
 	PQclear(r);
 	return PQstatus(c) == CONNECTION_OK;
 }

@@ -8,6 +8,7 @@
 #include "load.h"
 #include "sampler.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -420,6 +421,94 @@ START_TEST (client_limits_per_database_and_user) {
 }
 END_TEST
 
+/* --- the queue --- */
+
+/* The three limits, by themselves and over each other: 2 servers, 30 clients
+ * of two users. What is over the limit is told at once, the others work. */
+START_TEST (max_waiting_clients_is_never_passed) {
+	static const struct {
+		const char *settings, *scope, *named;
+		int limit;
+	} way[] = {
+		{ "max_waiting_clients = 5\n", "scope=process",
+		    "5 may wait at the same time)", 5 },
+		{ "[databases]\napp = host=127.0.0.1 port=@PGPORT@ "
+		  "max_waiting_clients=4\n",
+		    "scope=database&database=app", "database \"app\"", 4 },
+		{ "[users]\nalice = max_waiting_clients=3\n"
+		  "bob = max_waiting_clients=0\n",
+		    "scope=user&user=alice", "user \"alice\"", 3 },
+	};
+	struct load_plan plan = { .clients = 30,
+		.conninfos = users,
+		.n_conninfos = 2,
+		.may_fail = true,
+		.sql = "SELECT pg_sleep(0.003)" };
+	struct load *l;
+	char key[100];
+	int i, full = 0;
+
+	pooler_start("default_pool_size = 2\nworker_threads = %d\n%s",
+	    workers[_i % N_WORKERS], way[_i / N_WORKERS].settings);
+	snprintf(key, sizeof(key), "limit=max_waiting_clients&%s",
+	    way[_i / N_WORKERS].scope);
+	PQfinish(client_open(" "));
+	ck_assert_int_eq(show("LIMITS", key, "value"),
+	    way[_i / N_WORKERS].limit);
+	l = load_start(&plan);
+	for (i = 0; i < 30 || (full == 0 && i < 1000); i++) {
+		long used = show("LIMITS", key, "used");
+
+		ck_assert_int_le(used, way[_i / N_WORKERS].limit);
+		full += used == way[_i / N_WORKERS].limit;
+	}
+	run_until(l, 200, 20000);
+	ck_assert_int_gt(full, 0);
+	ck_assert_int_gt(load_failed(l), 0);
+	load_stop(l);
+	WAIT_UNTIL(show("LIMITS", key, "used") == 0, 5000);
+	ck_assert_int_gt(show("ERRORS", "sqlstate=53300", "count"), 0);
+	ck_assert(pooler_logged(pooler_current(),
+	    "too many clients are waiting for a server"));
+	ck_assert(pooler_logged(pooler_current(), way[_i / N_WORKERS].named));
+}
+END_TEST
+
+/* One that is refused keeps its session, and RELOAD takes the limit away. */
+START_TEST (refused_in_the_queue_the_session_goes_on) {
+	PGconn *a, *b, *c;
+	PGresult *r;
+
+	pooler_start("default_pool_size = 1\nmax_waiting_clients = 1\n");
+	a = client_open(" ");
+	b = client_open(" ");
+	c = client_open(" ");
+	sql_ok(c, "SET application_name = 'me'");
+	sql_ok(a, "BEGIN");
+	sql_send(b, "SELECT 1");
+	WAIT_UNTIL(show("POOLS", "database=app", "cl_waiting") == 1, 5000);
+	r = sql_exec(c, "SELECT 2");
+	result_fails(r, "53300", "max_waiting_clients");
+	ck_assert_str_ne(error_field(r, PG_DIAG_MESSAGE_HINT), "");
+	PQclear(r);
+	r = PQexecParams(c, "SELECT $1::int", 1, NULL,
+	    (const char *const[]){ "2" }, NULL, NULL, 0);
+	result_fails(r, "53300", "max_waiting_clients");
+	PQclear(r);
+	console_ok("SET max_waiting_clients = 0");
+	sql_send(c, "SHOW application_name");
+	WAIT_UNTIL(show("POOLS", "database=app", "cl_waiting") == 2, 5000);
+	sql_ok(a, "COMMIT");
+	sql_result_ok(b, 5000);
+	r = sql_result(c, 5000);
+	ck_assert_str_eq(PQgetvalue(r, 0, 0), "me");
+	PQclear(r);
+	PQfinish(a);
+	PQfinish(b);
+	PQfinish(c);
+}
+END_TEST
+
 /* --- fairness --- */
 
 START_TEST (sixty_four_clients_share_five_servers_fairly) {
@@ -474,6 +563,8 @@ main(void)
 	FX_ADD(s, lower_pool_size_closes_surplus_idle_servers, 20);
 	FX_ADD(s, max_client_conn_refuses_with_the_reason, 20);
 	FX_ADD(s, client_limits_per_database_and_user, 20);
+	FX_ADD_LOOP(s, max_waiting_clients_is_never_passed, 40, 3 * N_WORKERS);
+	FX_ADD(s, refused_in_the_queue_the_session_goes_on, 20);
 	FX_ADD_LOOP(s, sixty_four_clients_share_five_servers_fairly, 50,
 	    N_WORKERS);
 	return fx_main(s);

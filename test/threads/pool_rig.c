@@ -269,6 +269,7 @@ actor_acquire_here(void *arg)
 		break;
 	case ACQUIRE_QUEUED:
 		break;
+	case ACQUIRE_FULL:
 	case ACQUIRE_FAILED:
 		tell(a, ACT_FAILED);
 		break;

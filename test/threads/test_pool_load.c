@@ -95,6 +95,7 @@ ask(struct player *y)
 			timer_set(y->loop, &y->timer, loop_now(y->loop) +
 			    (usec_t)dice(y, 3) * USEC_PER_MSEC);
 		break;
+	case ACQUIRE_FULL:
 	case ACQUIRE_FAILED:
 		come_again(y, USEC_PER_MSEC);
 		break;

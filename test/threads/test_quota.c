@@ -4,11 +4,13 @@
  */
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../unit/unit_suite.h"
 #include "pool_rig.h"
+#include "pooling/crowd.h"
 
 /* ---- the quota alone ---- */
 
@@ -413,6 +415,106 @@ START_TEST(user_limit_gives_the_slot_of_the_database_back)
 }
 END_TEST
 
+/* ---- who may wait ---- */
+
+#define CROWD_THREADS 8
+#define CROWD_ROUNDS 20000
+
+struct mob {
+	struct crowd process, database[2], user[2];
+	_Atomic int inside, most;
+	_Atomic long refused;
+};
+
+struct one_of_many {
+	struct mob *mob;
+	int i;
+	pthread_t thread;
+};
+
+static void *
+come_and_go(void *arg)
+{
+	struct one_of_many *me = arg;
+	struct mob *m = me->mob;
+	struct crowds c = {
+		.process = &m->process,
+		.database = &m->database[me->i % 2],
+		.user = &m->user[me->i / 2 % 2],
+		.database_name = "d",
+		.user_name = "u",
+	};
+	struct err e;
+	int i, n, most;
+
+	for (i = 0; i < CROWD_ROUNDS; i++) {
+		if (!crowds_enter(&c, &e)) {
+			atomic_fetch_add(&m->refused, 1);
+			continue;
+		}
+		n = atomic_fetch_add(&m->inside, 1) + 1;
+		most = atomic_load(&m->most);
+		while (n > most &&
+		    !atomic_compare_exchange_weak(&m->most, &most, n))
+			;
+		if (i % 64 == 0)
+			sched_yield();
+		atomic_fetch_sub(&m->inside, 1);
+		crowds_leave(&c);
+	}
+	return NULL;
+}
+
+START_TEST(no_more_wait_than_may_among_threads)
+{
+	struct mob m = { .process.max = 3, .database = { { .max = 2 } },
+		.user = { { .max = 2 } } };
+	struct one_of_many all[CROWD_THREADS];
+	int i;
+
+	for (i = 0; i < CROWD_THREADS; i++) {
+		all[i] = (struct one_of_many){ .mob = &m, .i = i };
+		pthread_create(&all[i].thread, NULL, come_and_go, &all[i]);
+	}
+	for (i = 0; i < CROWD_THREADS; i++)
+		pthread_join(all[i].thread, NULL);
+	ck_assert_int_le(m.most, 3);
+	/* Nobody is left who has counted halfway. */
+	ck_assert_int_eq(m.process.n, 0);
+	for (i = 0; i < 2; i++) {
+		ck_assert_int_eq(m.database[i].n, 0);
+		ck_assert_int_eq(m.user[i].n, 0);
+	}
+}
+END_TEST
+
+START_TEST(who_is_refused_is_told_by_which_limit)
+{
+	struct crowd process = { .max = 3 }, database = { .max = 2 };
+	struct crowd user = { .max = 0 };
+	struct crowds c = { &process, &database, &user, "shop", "app" };
+	struct err e;
+
+	ck_assert(crowds_enter(&c, &e));
+	ck_assert(crowds_enter(&c, &e));
+	ck_assert(!crowds_enter(&c, &e));
+	ck_assert_str_eq(e.sqlstate, "53300");
+	ck_assert_str_eq(e.detail,
+	    "2 may wait at the same time for database \"shop\"");
+	database.max = 0;
+	ck_assert(crowds_enter(&c, &e));
+	ck_assert(!crowds_enter(&c, &e));
+	ck_assert_str_eq(e.detail, "3 may wait at the same time");
+	user.max = 3;
+	process.max = 0;
+	ck_assert(!crowds_enter(&c, &e));
+	ck_assert_str_eq(e.detail,
+	    "3 may wait at the same time for user \"app\"");
+	ck_assert_int_eq(database.n, 3);
+	ck_assert_int_eq(process.n, 3);
+}
+END_TEST
+
 UNIT_MAIN(UNIT_SUITE("quota",
     claims_are_met_in_the_order_they_came,
     claims_are_met_by_need,
@@ -427,4 +529,6 @@ UNIT_MAIN(UNIT_SUITE("quota",
     killed_pool_does_not_swallow_the_wake_up,
     idle_server_of_another_pool_is_evicted,
     min_pool_size_evicts_nobody,
-    user_limit_gives_the_slot_of_the_database_back))
+    user_limit_gives_the_slot_of_the_database_back,
+    no_more_wait_than_may_among_threads,
+    who_is_refused_is_told_by_which_limit))
