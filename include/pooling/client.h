@@ -61,6 +61,8 @@ struct client_home {
 	bool moving; /* clients go to another process */
 	struct log_limit full; /* lines about queries refused at once */
 	uint64_t dice; /* which slow queries are logged */
+	/* What the last one asked for, which most others ask for too. */
+	struct param_set *asked;
 	_Atomic int load; /* connections of any kind */
 };
 
@@ -87,6 +89,7 @@ struct client {
 	struct param_set *params;
 	struct settings *settings; /* what it has set; NULL = nothing */
 	struct settings *startup; /* what it asked for at login */
+	struct param_set *asked; /* ... of tracked names; NULL = nothing */
 	struct texts *texts; /* statements that touch the session */
 	uint64_t settings_key; /* greeting: of those that are tried */
 	struct stmt_client *stmts; /* NULL until used */

@@ -96,6 +96,7 @@ struct relay_args {
 	struct settings **settings; /* the same */
 	struct stmt_client **stmts; /* the client's; made here */
 	struct settings **startup; /* what it asked for at login */
+	const struct param_set *asked; /* ... of tracked names; or NULL */
 	struct texts **texts; /* its statements that touch the session */
 	const struct relay_owner *owner;
 	void *arg;

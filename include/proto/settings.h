@@ -38,6 +38,8 @@ struct settings *settings_without(struct settings *s, const char *name);
 /* The statement (without semicolon), or a span of NULL. */
 struct span settings_find(const struct settings *s, const char *name);
 size_t settings_count(const struct settings *s);
+/* The name with this index, which is below the count. */
+const char *settings_name(const struct settings *s, size_t i);
 
 bool settings_same(const struct settings *a, const struct settings *b);
 /* If b is the same as a, unrefs b and returns a new reference to a. */

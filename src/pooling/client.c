@@ -115,6 +115,7 @@ on_bury(struct task *t)
 	settings_unref(c->settings);
 	stmt_client_free(c->stmts);
 	settings_unref(c->startup);
+	param_set_unref(c->asked);
 	texts_free(c->texts);
 	pool_unref(c->pool);
 	free(c->verdict);

@@ -42,6 +42,7 @@ link_server(struct client *c, struct server *s, const struct span *first)
 		.params = &c->params,
 		.settings = &c->settings,
 		.startup = &c->startup,
+		.asked = c->asked,
 		.texts = &c->texts,
 		.greeting = c->state == CL_GREET,
 		.stmts = &c->stmts,

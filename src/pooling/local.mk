@@ -39,7 +39,7 @@ pooler_core_sources += \
 	src/pooling/relay_up.c src/pooling/relay_down.c \
 	src/pooling/relay_slow.c \
 	src/pooling/relay_sync.c src/pooling/relay_stmt.c src/pooling/relay_sql.c \
-	src/pooling/relay_look.h src/pooling/relay_state.c \
+	src/pooling/relay_look.h src/pooling/relay_reset.c src/pooling/relay_state.c \
 	include/pooling/client.h src/pooling/client.c src/pooling/client_login.c \
 	src/pooling/client_private.h src/pooling/client_log.c src/pooling/client_query.c \
 	src/pooling/client_move.c \

@@ -66,6 +66,7 @@ relay_free(struct relay *r)
 
 	timer_fini(&r->timer);
 	free(r->err);
+	relay_reset_free(r);
 	if (UNLIKELY(r->state != NULL))
 		relay_state_free(r);
 	if (rp->n >= SPARE_MAX) {
@@ -329,6 +330,10 @@ relay_settle(struct relay *r)
 		relay_client_left(r, "client unexpected eof", true);
 		return;
 	}
+	if (UNLIKELY(r->resets != NULL) && relay_reset_apply(r)) {
+		relay_balance(r);
+		return;
+	}
 	if (p->status == 'I' && (r->set->mode != POOL_SESSION || r->yields) &&
 	    stream_unsent(r->a.client) <= RELAY_HIGH) {
 		if (UNLIKELY(r->state != NULL) && relay_state_holds(r))
@@ -353,6 +358,7 @@ relay_start(struct relay_pool *rp, const struct relay_args *a,
 	r->set = a->pool->set;
 	r->tracked = relay_tracks(r->set, *a->stmts);
 	r->watched = pool_settings_watch(r->set);
+	r->asked_for = (a->asked || *a->startup) && !r->set->replication;
 	/* The rest of a message that nobody asked for is nobody's. */
 	r->down_skip = s->skip;
 	s->skip = 0;

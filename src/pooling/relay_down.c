@@ -28,6 +28,8 @@ down_error(struct relay *r, struct span body)
 	struct notice_fields f;
 
 	r->had_error = true;
+	if (UNLIKELY(r->resets != NULL) && !r->syncing)
+		relay_reset_free(r);
 	if (UNLIKELY(r->syncing) && !relay_state_is_asking(r))
 		relay_sync_refused(r, body);
 	if (!msg_notice(body, &f) || !f.severity)
@@ -90,6 +92,10 @@ down_replace(struct relay *r)
 static inline void
 down_tag(struct relay *r, struct span tag)
 {
+	if (UNLIKELY(r->resets != NULL) && tag.n > 0)
+		relay_reset_completed(r, SPAN(tag.p, tag.n - 1));
+	if (!r->tracked)
+		return;
 	if (LIKELY(tag.n == 0 || (tag.p[0] != 'D' && tag.p[0] != 'P')))
 		return;
 	if (server_command_tag(relay_server_of(r), tag))
@@ -177,7 +183,7 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 		if (UNLIKELY(kind == FRAME_BAD))
 			goto bad;
 		take = f.size < n ? f.size : n;
-		if (f.type == 'C' && r->tracked)
+		if (f.type == 'C' && (r->tracked || r->resets))
 			down_tag(r, SPAN(p + WIRE_HEAD, take - WIRE_HEAD));
 		if (LIKELY(pipeline_passes(pl, f.type)) &&
 		    LIKELY(f.type != 'C' || !down_tells(r, p + WIRE_HEAD,

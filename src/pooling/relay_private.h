@@ -5,7 +5,8 @@
  * timeouts. relay_up.c: the client's bytes. relay_down.c: the server's.
  * relay_sync.c: the replay of the client's settings. relay_stmt.c: prepared
  * statements; relay_sql.c: those of SQL's PREPARE. relay_state.c: what the
- * client's statements do to its session. relay_slow.c: queries that take long.
+ * client's statements do to its session. relay_reset.c: RESET of what the client
+ * asked for at login. relay_slow.c: queries that take long.
  */
 #ifndef POOLING_RELAY_PRIVATE_H
 #define POOLING_RELAY_PRIVATE_H
@@ -79,6 +80,8 @@ struct relay {
 	unsigned pins; /* enum pin */
 	uint32_t text_batch; /* changes with every Query and Sync */
 	struct relay_state *state; /* NULL: nothing has been done */
+	bool asked_for; /* startup settings, which a RESET gives back */
+	struct resets *resets; /* under way; nearly always NULL */
 	struct timer timer;
 	struct task task; /* brings over() */
 	enum relay_end end;
@@ -231,6 +234,22 @@ bool relay_state_holds(struct relay *r);
 void relay_state_leave(struct relay *r);
 void relay_state_free(struct relay *r);
 
+/* How a text is to be read that the client sends now: for sql_scan(). */
+unsigned relay_scan_options(const struct relay *r);
+
+/* ---- relay_reset.c: only while asked_for ---- */
+
+/* A text of this content is sent; or one that nobody has read yet. */
+void relay_reset_note(struct relay *r, const struct sql_info *info);
+void relay_reset_text(struct relay *r, struct span text);
+/* With resets under way only: a CommandComplete; everything is answered (true:
+ * our SETs are sent, see relay_sync()); these are. */
+void relay_reset_completed(struct relay *r, struct span tag);
+bool relay_reset_apply(struct relay *r);
+void relay_reset_applied(struct relay *r);
+/* What is under way failed, or the relay ends. */
+void relay_reset_free(struct relay *r);
+
 /* ---- relay_down.c ---- */
 
 extern const struct stream_ops relay_server_ops;
@@ -271,6 +290,9 @@ relay_slow_end(struct relay *r, usec_t now)
 bool relay_sync(struct relay *r);
 /* Our SETs have been answered, or not yet. */
 void relay_synced(struct relay *r);
+/* The same by these texts (freed; either may be empty, not both). */
+void relay_send_sets(struct relay *r, struct buf *params,
+    struct buf *settings);
 /* The ErrorResponse to one of them. */
 void relay_sync_refused(struct relay *r, struct span body);
 

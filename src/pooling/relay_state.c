@@ -61,8 +61,8 @@ struct relay_state {
 
 /* ---- texts ---- */
 
-static unsigned
-scan_options(const struct relay *r)
+unsigned
+relay_scan_options(const struct relay *r)
 {
 	const struct param_set *p = relay_server_of(r)->params;
 	const char *std = param_get(p, PARAM_STANDARD_STRINGS);
@@ -353,7 +353,7 @@ note_executes(struct relay *r, const struct sql_info *info)
 		text = executed_text(r, info, &info->stmts[i]);
 		if (!text.p)
 			continue;
-		sql_scan(&inner, text, scan_options(r));
+		sql_scan(&inner, text, relay_scan_options(r));
 		note_sent(r, &inner);
 	}
 	sql_info_fini(&inner);
@@ -371,7 +371,7 @@ begin_run(struct relay *r, uint8_t type, struct span text)
 	n = push(st, type);
 	n->text = xmalloc(text.n + 1);
 	memcpy(n->text, text.p, text.n);
-	sql_scan(&n->info, SPAN(n->text, text.n), scan_options(r));
+	sql_scan(&n->info, SPAN(n->text, text.n), relay_scan_options(r));
 	note_sent(r, &n->info);
 	note_executes(r, &n->info);
 }
@@ -437,9 +437,11 @@ up_query(struct relay *r, struct span text, struct err *e)
 		break;
 	}
 	sql_info_init(&info);
-	sql_scan(&info, text, scan_options(r));
+	sql_scan(&info, text, relay_scan_options(r));
 	ok = admit(r, &info, e);
 	follow = is_followed(r, &info) || (info.kinds & SQL_BIT(SQL_EXECUTE));
+	if (ok)
+		relay_reset_note(r, &info);
 	sql_info_fini(&info);
 	if (!ok && r->state)
 		begin_plain(r, 'Q');
@@ -464,12 +466,14 @@ up_parse(struct relay *r, struct span name, struct span text,
 		return true;
 	}
 	sql_info_init(&info);
-	sql_scan(&info, text, scan_options(r));
+	sql_scan(&info, text, relay_scan_options(r));
 	ok = admit(r, &info, e);
 	follow = ok && r->set->session_state != STATE_ALLOW &&
 	    (touches(r, &info) ||
 		info.kinds & (KINDS_FOLLOWED | SQL_BIT(SQL_EXECUTE)) ||
 		info.calls_made & CALLS_FOLLOWED);
+	if (ok)
+		relay_reset_note(r, &info);
 	sql_info_fini(&info);
 	/* One too many: from now on anything may be run by its name. */
 	if (!follow)
@@ -633,7 +637,7 @@ prepared(struct relay *r, const struct sql_info *info,
 	struct sql_info inner;
 
 	sql_info_init(&inner);
-	sql_scan(&inner, text, scan_options(r));
+	sql_scan(&inner, text, relay_scan_options(r));
 	if (touches(r, &inner) && (!sql_name(info, s->name, &name) ||
 		!texts_set(r->a.texts, buf_span(&name), text)))
 		r->state->journal.pins |= PIN_STATE;
@@ -651,7 +655,7 @@ executed(struct relay *r, const struct sql_info *info,
 	if (!text.p)
 		return;
 	sql_info_init(&inner);
-	sql_scan(&inner, text, scan_options(r));
+	sql_scan(&inner, text, relay_scan_options(r));
 	if (inner.nstmts == 1)
 		journal_done(&r->state->journal, &inner, &inner.stmts[0], tag);
 	else

@@ -65,6 +65,8 @@ relay_synced(struct relay *r)
 	*r->a.params = param_set_ref(s->params);
 	settings_unref(s->settings);
 	s->settings = settings_ref(*r->a.settings);
+	if (UNLIKELY(r->resets != NULL))
+		relay_reset_applied(r);
 	if (r->cancel_wanted) {
 		relay_finish(r, RELAY_CANCELED, NULL, NULL);
 		return;
@@ -92,6 +94,19 @@ send_sets(struct relay *r, struct buf *sql)
 		buf_free(&msg);
 	}
 	buf_free(sql);
+}
+
+void
+relay_send_sets(struct relay *r, struct buf *params, struct buf *settings)
+{
+	r->sync_both = buf_len(params) && buf_len(settings);
+	/* Two messages: a text is read in the encoding, and by the rules for
+	 * quotes, that hold when it comes. */
+	send_sets(r, params);
+	send_sets(r, settings);
+	r->syncing = true;
+	r->sync_us = loop_now(r->a.loop);
+	relay_set_timer(r);
 }
 
 /* Both take the one with the lower address: so all clients and servers with
@@ -142,13 +157,6 @@ relay_sync(struct relay *r)
 	n += settings_diff_sql(*r->a.settings, s->settings, &settings);
 	if (n == 0)
 		return true;
-	r->sync_both = buf_len(&params) && buf_len(&settings);
-	/* Two messages: a text is read in the encoding, and by the rules for
-	 * quotes, that hold when it comes. */
-	send_sets(r, &params);
-	send_sets(r, &settings);
-	r->syncing = true;
-	r->sync_us = loop_now(r->a.loop);
-	relay_set_timer(r);
+	relay_send_sets(r, &params, &settings);
 	return false;
 }

@@ -91,6 +91,26 @@ is_ordinary(struct relay *r, const struct frame_info *f, const uint8_t *body,
 	return false;
 }
 
+/* In session mode a text is read for what it RESETs, no more. */
+static void
+up_session(struct relay *r, const struct frame_info *f, const uint8_t *body,
+    size_t n)
+{
+	struct span text = SPAN(body, n);
+
+	if (n + WIRE_HEAD != f->size || (f->type != 'Q' && f->type != 'P'))
+		return;
+	if (f->type == 'P') {
+		size_t name = strnlen((const char *)body, n);
+
+		if (name == n)
+			return;
+		text = SPAN(body + name + 1, n - name - 1);
+	}
+	text.n = strnlen((const char *)text.p, text.n);
+	relay_reset_text(r, text);
+}
+
 /* One message head, and as much of its body as is there: n bytes at p. */
 static enum relay_up
 up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
@@ -115,6 +135,8 @@ up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
 		relay_begin_query(r);
 	if (UNLIKELY(r->a.slow_us) && (f->type == 'Q' || f->type == 'P'))
 		relay_slow_text(r, f->type, p + WIRE_HEAD, n - WIRE_HEAD);
+	if (!r->watched && UNLIKELY(r->asked_for))
+		up_session(r, f, p + WIRE_HEAD, n - WIRE_HEAD);
 	if ((!r->watched && !r->tracked) ||
 	    LIKELY(is_ordinary(r, f, p + WIRE_HEAD, n - WIRE_HEAD)))
 		goto book;

@@ -109,6 +109,7 @@ workers_free(struct hub *h)
 		 * by the kernel, and nothing may call another worker now. */
 		drain_free(w->drain);
 		relay_pool_free(w->home.relays);
+		param_set_unref(w->home.asked);
 		config_unref(w->home.cfg);
 		tally_free(h->tallies[i]);
 		free(w);

@@ -25,8 +25,8 @@ text_of(const struct settings *s)
 	return (const char *)(s->items + s->count);
 }
 
-static const char *
-name_of(const struct settings *s, size_t i)
+const char *
+settings_name(const struct settings *s, size_t i)
 {
 	return text_of(s) + s->items[i].name;
 }
@@ -66,7 +66,7 @@ index_of(const struct settings *s, const char *name)
 	size_t i, n = settings_count(s);
 
 	for (i = 0; i < n; i++)
-		if (strcmp(name_of(s, i), name) == 0)
+		if (strcmp(settings_name(s, i), name) == 0)
 			return i;
 	return n;
 }
@@ -124,7 +124,7 @@ rebuild(const struct settings *s, size_t skip, const char *name,
 		return NULL;
 	for (i = 0; i < n; i++)
 		if (i != skip)
-			size += strlen(name_of(s, i)) + 1 + s->items[i].n;
+			size += strlen(settings_name(s, i)) + 1 + s->items[i].n;
 	if (name != NULL)
 		size += strlen(name) + 1 + sql.n;
 	b.s = xmalloc(sizeof(*s) + size);
@@ -133,7 +133,7 @@ rebuild(const struct settings *s, size_t skip, const char *name,
 	b.s->size = (uint32_t)size;
 	for (i = 0; i < n; i++)
 		if (i != skip)
-			put(&b, i - (i > skip), name_of(s, i), sql_of(s, i));
+			put(&b, i - (i > skip), settings_name(s, i), sql_of(s, i));
 	if (name != NULL)
 		put(&b, count - 1, name, sql);
 	b.s->hash = hash_bytes(b.s->items, size);
@@ -287,7 +287,7 @@ put_resets(const struct settings *want, const struct settings *have,
 	int n = 0;
 
 	for (i = 0; i < settings_count(have); i++) {
-		const char *name = name_of(have, i);
+		const char *name = settings_name(have, i);
 
 		if (is_identity(name) || settings_find(want, name).p != NULL)
 			continue;
@@ -320,7 +320,7 @@ settings_diff_sql(const struct settings *want, const struct settings *have,
 	}
 	n += put_resets(want, have, sql);
 	for (i = 0; i < settings_count(want); i++) {
-		const char *name = name_of(want, i);
+		const char *name = settings_name(want, i);
 		struct span text = sql_of(want, i);
 
 		if (is_identity(name) ? !identity :

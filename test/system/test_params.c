@@ -246,6 +246,93 @@ START_TEST (ignored_startup_parameters_are_swallowed) {
 }
 END_TEST
 
+/* To a client that asked for something at login, that is the default. */
+static void
+has_what_it_asked_for(PGconn *c)
+{
+	ck_assert_str_eq(sql_text(c, "SHOW DateStyle"), "German, DMY");
+	ck_assert_str_eq(PQparameterStatus(c, "DateStyle"), "German, DMY");
+	ck_assert_str_eq(sql_text(c, "SHOW client_encoding"), "LATIN1");
+	ck_assert_str_eq(PQparameterStatus(c, "client_encoding"), "LATIN1");
+	ck_assert_str_eq(sql_text(c, "SHOW application_name"), "my app");
+	ck_assert_str_eq(sql_text(c, "SHOW lock_timeout"), "1234ms");
+}
+
+static void
+change_all(PGconn *c)
+{
+	sql_ok(c, "SET DateStyle = 'SQL, MDY'");
+	sql_ok(c, "SET client_encoding = 'UTF8'");
+	sql_ok(c, "SET application_name = 'other'");
+	sql_ok(c, "SET lock_timeout = '4321'");
+}
+
+START_TEST (reset_gives_back_what_was_asked_for) {
+	static const char *const forms[] = {
+		"RESET DateStyle; RESET client_encoding; "
+		"RESET application_name; RESET lock_timeout",
+		"SET DateStyle TO DEFAULT; SET NAMES DEFAULT; "
+		"SET application_name = DEFAULT; SET lock_timeout TO DEFAULT",
+		"RESET ALL",
+		"/* all */ reset all",
+		"SELECT 1; RESET ALL",
+		"DISCARD ALL",
+	};
+	PGconn *a, *b;
+
+	pooler_start(ONE_SERVER "pool_mode = %s\n", modes[_i]);
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		a = client_open("application_name='my app' "
+				"client_encoding=LATIN1 options='-c "
+				"datestyle=German,DMY -c lock_timeout=1234'");
+		change_all(a);
+		sql_ok(a, "%s", forms[i]);
+		has_what_it_asked_for(a);
+		change_all(a);
+		if (strcmp(forms[i], "SELECT 1; RESET ALL") != 0)
+			PQclear(PQexecParams(a, i == 1 ? "RESET ALL" :
+			    forms[i], 0, NULL, NULL, NULL, NULL, 0));
+		/* Of several statements, which Parse does not take. */
+		if (i < 2 || strchr(forms[i], ';'))
+			sql_ok(a, "RESET ALL");
+		has_what_it_asked_for(a);
+		PQfinish(a);
+		b = client_open(" ");
+		ck_assert_str_eq(sql_text(b, "SHOW DateStyle"), "ISO, MDY");
+		ck_assert_str_eq(sql_text(b, "SHOW lock_timeout"), "0");
+		PQfinish(b);
+	}
+}
+END_TEST
+
+START_TEST (reset_counts_with_its_transaction) {
+	PGconn *c;
+
+	pooler_start(ONE_SERVER "pool_mode = %s\n", modes[_i]);
+	c = client_open("options='-c datestyle=German,DMY'");
+	sql_ok(c, "SET DateStyle = 'SQL, MDY'");
+	sql_ok(c, "BEGIN; RESET DateStyle");
+	ck_assert_str_eq(sql_text(c, "SHOW DateStyle"), "German, DMY");
+	sql_ok(c, "ROLLBACK");
+	ck_assert_str_eq(sql_text(c, "SHOW DateStyle"), "SQL, MDY");
+	ck_assert_str_eq(PQparameterStatus(c, "DateStyle"), "SQL, MDY");
+	sql_fails(c, "RESET DateStyle; SELECT 1/0", "22012", "zero");
+	ck_assert_str_eq(sql_text(c, "SHOW DateStyle"), "SQL, MDY");
+	sql_ok(c, "RESET DateStyle; SET DateStyle = 'Postgres, YMD'");
+	ck_assert_str_eq(sql_text(c, "SHOW DateStyle"), "Postgres, YMD");
+	sql_ok(c, "BEGIN; SET LOCAL DateStyle TO DEFAULT; COMMIT");
+	ck_assert_str_eq(sql_text(c, "SHOW DateStyle"), "Postgres, YMD");
+	sql_fails(c, "BEGIN; RESET DateStyle; SELECT 1/0", "22012", "zero");
+	sql_ok(c, "ROLLBACK");
+	ck_assert_str_eq(sql_text(c, "SHOW DateStyle"), "Postgres, YMD");
+	sql_ok(c, "RESET TimeZone");
+	ck_assert_str_eq(sql_text(c, "SHOW DateStyle"), "Postgres, YMD");
+	sql_ok(c, "RESET ALL");
+	ck_assert_str_eq(sql_text(c, "SHOW DateStyle"), "German, DMY");
+	PQfinish(c);
+}
+END_TEST
+
 START_TEST (application_name_gets_the_host_when_asked) {
 	PGconn *a;
 
@@ -272,6 +359,8 @@ main(void)
 	FX_ADD(s, unknown_startup_parameter_is_refused_by_name, 20);
 	FX_ADD_LOOP(s, startup_options_are_applied_and_stay_with_their_client,
 	    20, 3);
+	FX_ADD_LOOP(s, reset_gives_back_what_was_asked_for, 30, 2);
+	FX_ADD_LOOP(s, reset_counts_with_its_transaction, 30, 2);
 	FX_ADD(s, ignored_startup_parameters_are_swallowed, 20);
 	FX_ADD(s, application_name_gets_the_host_when_asked, 20);
 	return fx_main(s);
