@@ -258,9 +258,9 @@ START_TEST (a_value_too_long_to_read_back_pins) {
 
 	pooler_start(POLICY("track"));
 	a = client_open(" ");
-	sql_ok(a, "SELECT set_config('app.x', repeat('x', 30000), false)");
+	sql_ok(a, "SELECT set_config('app.x', repeat('x', 200000), false)");
 	ck_assert_int_eq(sql_int(a,
-	    "SELECT length(current_setting('app.x'))"), 30000);
+	    "SELECT length(current_setting('app.x'))"), 200000);
 	ck_assert_str_eq(show_text("CLIENTS", "state=active", "pinned"),
 	    "state");
 	PQfinish(a);
