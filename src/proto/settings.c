@@ -212,7 +212,7 @@ settings_put(const struct settings *s, struct writer *w)
 	for (i = 0; i < n; i++) {
 		struct span sql = sql_of(s, i);
 
-		writer_cstr(w, name_of(s, i));
+		writer_cstr(w, settings_name(s, i));
 		writer_u32(w, (uint32_t)sql.n);
 		writer_bytes(w, sql.p, sql.n);
 	}
