@@ -14,6 +14,8 @@
  * a database says how long it lasts. */
 void pause_begin(struct plane *pl, struct database *db, usec_t for_us);
 void pause_end(struct plane *pl, struct database *db);
+/* Each and every pause ends. False: there was none. */
+bool pause_end_all(struct plane *pl);
 /* No pause ends by itself any more. */
 void pause_fini(struct plane *pl);
 

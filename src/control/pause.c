@@ -93,6 +93,27 @@ pause_end(struct plane *pl, struct database *db)
 	registry_resume(pl->hub->registry, db);
 }
 
+static void
+clear(void *arg, struct database *db)
+{
+	bool *any = arg;
+
+	*any = atomic_exchange(&db->paused, false) || *any;
+}
+
+bool
+pause_end_all(struct plane *pl)
+{
+	struct registry *r = pl->hub->registry;
+	bool any = registry_is_paused(r);
+
+	registry_each_database(r, clear, &any);
+	pause_fini(pl);
+	if (any)
+		registry_resume(r, NULL);
+	return any;
+}
+
 void
 pause_fini(struct plane *pl)
 {

@@ -39,8 +39,12 @@ const struct show show_version = {
 /* ---- SHOW STATE ---- */
 
 static const struct rows_column state_columns[] = {
-	{ "key", COL_TEXT, "active, paused, suspended or shutting_down." },
-	{ "value", COL_TEXT, "yes or no." },
+	{ "key", COL_TEXT, "active, paused, suspended or shutting_down; "
+			   "while it shuts down also what it waits for "
+			   "(waiting_for), how many clients_left and "
+			   "servers_left there are, and the seconds until the "
+			   "hard stop (stops_in), if drain_timeout is set." },
+	{ "value", COL_TEXT, "yes or no, or what the key says." },
 };
 
 static void
@@ -49,6 +53,30 @@ put_state(struct rows *r, const char *key, bool value)
 	rows_add(r, 0);
 	rows_text(r, key);
 	rows_text(r, value ? "yes" : "no");
+}
+
+/* Of a shutdown. */
+static void
+put_progress(struct rows *r, const struct plane *pl)
+{
+	usec_t left = pl->drain_over_us - clock_mono_us();
+
+	rows_add(r, 0);
+	rows_text(r, "waiting_for");
+	rows_text(r, pl->shutdown == SHUTDOWN_SERVERS ? "servers" :
+							"clients");
+	rows_add(r, 0);
+	rows_text(r, "clients_left");
+	rows_textf(r, "%d", (int)pl->hub->clients);
+	rows_add(r, 0);
+	rows_text(r, "servers_left");
+	rows_textf(r, "%d", registry_servers(pl->hub->registry, NULL));
+	if (!pl->drain_over_us)
+		return;
+	rows_add(r, 0);
+	rows_text(r, "stops_in");
+	rows_textf(r, "%lld", (long long)((left > 0 ? left : 0) /
+	    USEC_PER_SEC));
 }
 
 static void
@@ -62,6 +90,8 @@ run_state(struct order *q)
 	put_state(&q->rows, "suspended", suspended);
 	put_state(&q->rows, "shutting_down",
 	    q->plane->shutdown != SHUTDOWN_NO);
+	if (q->plane->shutdown != SHUTDOWN_NO)
+		put_progress(&q->rows, q->plane);
 	order_finish(q);
 }
 

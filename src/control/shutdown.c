@@ -11,6 +11,7 @@
 /* For the last words to arrive. */
 #define LAST_WORDS_US (500 * USEC_PER_MSEC)
 #define TELL_US (5 * USEC_PER_SEC)
+#define TELL_SLOWLY_US (60 * USEC_PER_SEC) /* without drain_timeout */
 
 static void
 fail_waiters(void *arg, struct pool *p)
@@ -97,20 +98,27 @@ last_words_us(const struct plane *pl)
 static void
 tell_progress(struct plane *pl, usec_t now)
 {
-	if (now - pl->drain_told_us < TELL_US)
+	if (now - pl->drain_told_us <
+	    (pl->drain_over_us ? TELL_US : TELL_SLOWLY_US))
 		return;
 	pl->drain_told_us = now;
-	notify_status(&pl->notify, "draining: %d clients left",
-	    (int)pl->hub->clients);
-	log_info("draining: %d clients left, %lld s until drain_timeout",
-	    (int)pl->hub->clients,
-	    (long long)((pl->drain_over_us - now) / USEC_PER_SEC));
+	notify_status(&pl->notify, "draining: %d clients and %d servers left",
+	    (int)pl->hub->clients, registry_servers(pl->hub->registry, NULL));
+	if (pl->drain_over_us)
+		log_info("draining: %d clients left, %lld s until "
+			 "drain_timeout", (int)pl->hub->clients,
+		    (long long)((pl->drain_over_us - now) / USEC_PER_SEC));
+	else
+		log_info("draining: %d clients and %d servers left, no "
+			 "drain_timeout is set", (int)pl->hub->clients,
+		    registry_servers(pl->hub->registry, NULL));
 }
 
 /* True when time is over. */
 static bool
 watch_deadline(struct plane *pl, usec_t now)
 {
+	tell_progress(pl, now);
 	if (!pl->drain_over_us)
 		return false;
 	if (now >= pl->drain_over_us) {
@@ -125,7 +133,6 @@ watch_deadline(struct plane *pl, usec_t now)
 		    "are left", (int)pl->hub->clients);
 		workers_drain_finish(pl->hub);
 	}
-	tell_progress(pl, now);
 	return false;
 }
 
@@ -165,14 +172,25 @@ set_deadline(struct plane *pl, enum shutdown_mode before)
 	usec_t window = pl->hub->cfg->drain_timeout_us;
 	usec_t now = clock_mono_us();
 
+	if (before == SHUTDOWN_NO)
+		pl->drain_begun_us = pl->drain_told_us = now;
 	if (!window)
 		return;
 	if (before == SHUTDOWN_NO) {
-		pl->drain_begun_us = pl->drain_told_us = now;
 		pl->drain_over_us = now + window;
 		log_info("draining: %d clients, all to be gone in %lld ms",
 		    (int)pl->hub->clients, (long long)(window / USEC_PER_MSEC));
 	}
+}
+
+/* Until they leave. Nobody could RESUME any more, and those who wait would do
+ * so until their patience ends. */
+static void
+let_them_work(struct plane *pl, enum shutdown_mode before)
+{
+	pl->hub->fail_waiters = false;
+	if (pause_end_all(pl) && before == SHUTDOWN_NO)
+		log_info("PAUSE ends: the clients are to finish");
 }
 
 /* How long the parting may take, so that those who came due last can still
@@ -206,11 +224,8 @@ shutdown_begin(struct plane *pl, enum shutdown_mode mode)
 	set_deadline(pl, before);
 	if (mode == SHUTDOWN_SERVERS)
 		drain_servers(pl);
-	if (mode == SHUTDOWN_CLIENTS && before == SHUTDOWN_SERVERS) {
-		/* Its clients are to go on working. */
-		hub->fail_waiters = false;
-		pause_end(pl, NULL);
-	}
+	if (mode == SHUTDOWN_CLIENTS)
+		let_them_work(pl, before);
 	workers_drain(hub, parting_us(pl), pl->successor, settled, pl);
 }
 

@@ -56,6 +56,10 @@ on_quit(struct plane *pl)
 static void
 on_usr1(struct plane *pl)
 {
+	if (pl->shutdown != SHUTDOWN_NO) {
+		log_info("got SIGUSR1 while shutting down, ignoring");
+		return;
+	}
 	if (registry_is_paused(pl->hub->registry) || pl->suspend.on) {
 		log_info("got SIGUSR1, but already paused");
 		return;

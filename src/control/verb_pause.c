@@ -48,9 +48,10 @@ pause_is_over(struct order *q)
 	if (all ? !registry_is_paused(r) : !db->paused)
 		return !err_set(&q->err, "55000",
 		    "PAUSE was ended by %s before it was complete",
+		    q->plane->shutdown != SHUTDOWN_NO ? "SHUTDOWN" :
 		    q->until_us != 0 && clock_mono_us() >= q->until_us ?
-			"its TIMEOUT" :
-			"RESUME");
+							"its TIMEOUT" :
+							"RESUME");
 	return registry_busy(r, db) == 0;
 }
 
@@ -114,6 +115,11 @@ do_pause(struct order *q)
 		    q->command.timeout);
 		err_hint(&q->err, "write 500ms, 5s, 2min or 1h");
 		order_fail_err(q);
+		return;
+	}
+	/* It could not be resumed. */
+	if (q->plane->shutdown != SHUTDOWN_NO) {
+		order_fail(q, "55000", "pooler is shutting down");
 		return;
 	}
 	if (q->command.has_arg) {

@@ -19,6 +19,7 @@ system_tests = \
 	test/system/test_down \
 	test/system/test_drain \
 	test/system/test_drivers \
+	test/system/test_ends \
 	test/system/test_faults \
 	test/system/test_exporter \
 	test/system/test_gone \
@@ -94,6 +95,7 @@ test_system_test_copy_LDADD = $(system_libs)
 test_system_test_down_LDADD = $(system_libs)
 test_system_test_drain_LDADD = $(system_libs)
 test_system_test_drivers_LDADD = $(system_libs)
+test_system_test_ends_LDADD = $(system_libs)
 test_system_test_faults_LDADD = $(system_libs)
 test_system_test_exporter_LDADD = $(system_libs)
 test_system_test_gone_LDADD = $(system_libs)
