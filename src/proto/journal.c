@@ -591,19 +591,16 @@ journal_has_question(const struct journal *j)
 
 /* Every name is written out: the client's search_path may lead anywhere. */
 #define EQ " OPERATOR(pg_catalog.=) "
-#define IN_TEMP(table, column) \
-	"EXISTS (SELECT FROM pg_catalog." table " WHERE " column EQ \
-	"pg_catalog.pg_my_temp_schema())"
 
 void
 journal_question(const struct journal *j, struct buf *sql)
 {
 	size_t i;
 
+	/* All that lies in a schema depends on it, whatever kind it is of. */
 	buf_printf(sql, "SELECT "
-	    IN_TEMP("pg_class", "relnamespace") " OR "
-	    IN_TEMP("pg_proc", "pronamespace") " OR "
-	    IN_TEMP("pg_type", "typnamespace") ","
+	    "EXISTS (SELECT FROM pg_catalog.pg_depend WHERE refclassid" EQ
+	    "2615 AND refobjid" EQ "pg_catalog.pg_my_temp_schema()),"
 	    "EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable),"
 	    "EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype" EQ
 	    "'advisory' AND pid" EQ "pg_catalog.pg_backend_pid()),"

@@ -21,8 +21,9 @@
 	"'channels=' || (SELECT count(*) FROM pg_listening_channels()), " \
 	"'locks=' || (SELECT count(*) FROM pg_locks WHERE " \
 	"locktype = 'advisory' AND pid = pg_backend_pid()), " \
-	"'temp=' || (SELECT count(*) FROM pg_class WHERE " \
-	"relnamespace = pg_my_temp_schema()))"
+	"'temp=' || (SELECT count(*) FROM pg_depend WHERE " \
+	"refclassid = 'pg_namespace'::regclass AND " \
+	"refobjid = pg_my_temp_schema()))"
 
 enum keeps {
 	KEEPS, /* A has it on whatever server */
@@ -62,6 +63,11 @@ static const struct {
 	{ PINNED, false, "CREATE TABLE pg_temp.t (x int)" },
 	{ PINNED, false, "CREATE TEMP VIEW v AS SELECT 1" },
 	{ PINNED, false, "CREATE TEMP SEQUENCE s" },
+	{ PINNED, false, "CREATE COLLATION pg_temp.c FROM \"C\"" },
+	{ PINNED, false, "CREATE FUNCTION pg_temp.f() RETURNS int "
+	    "LANGUAGE sql AS 'SELECT 1'" },
+	{ PINNED, false, "CREATE TEXT SEARCH DICTIONARY pg_temp.d "
+	    "(TEMPLATE = simple)" },
 	{ PINNED, false, "DECLARE c CURSOR WITH HOLD FOR SELECT 1" },
 	{ PINNED, false, "SELECT pg_advisory_lock(7)" },
 	{ PINNED, false, "SELECT pg_try_advisory_lock_shared(7, 8)" },
