@@ -6,7 +6,8 @@
  *	text database, text user, u8 n and cancel key
  *	u8 family, u16 port, u32 pid, 16 bytes address; u8 Unix socket
  *	u32 u32		when it connected, microseconds of the wall clock
- *	params		u8 1, text name, text value; ... u8 0
+ *	params, those of its start (or none): u8 1, text name, text value;
+ *			... u8 0
  *	secret		u8 0, or u8 1 and text
  *	keys		u8 0, or u8 1 and both SCRAM keys
  *	settings, those of its start, texts, statements: see settings_put(),
@@ -28,7 +29,7 @@
 #include "proto/stmt.h"
 #include "proto/texts.h"
 
-#define MOVED_FORMAT "2"
+#define MOVED_FORMAT "3"
 #define MOVED_MAX (4u << 20) /* bytes; a larger one stays where it is */
 
 struct moved {
@@ -45,7 +46,7 @@ struct moved {
 	bool has_keys;
 	struct scram_keys keys;
 	int64_t connect_wall_us;
-	struct param_set *params;
+	struct param_set *params, *asked; /* asked: written if not NULL */
 	struct settings *settings, *startup; /* NULL: none */
 	struct texts *texts; /* NULL: none */
 };

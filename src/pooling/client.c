@@ -104,6 +104,20 @@ client_send(struct client *c, struct buf *b)
 	buf_wipe_free(b);
 }
 
+void
+client_asked(struct client *c, struct param_set *asked)
+{
+	struct client_home *h = c->home;
+
+	if (!asked)
+		return;
+	c->asked = param_set_ref(asked);
+	if (h->asked)
+		c->asked = param_set_share(h->asked, c->asked);
+	param_set_unref(h->asked);
+	h->asked = param_set_ref(c->asked);
+}
+
 /* ---- the end ---- */
 
 static void

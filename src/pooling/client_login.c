@@ -304,22 +304,6 @@ find_pool(struct client *c, const struct config *cfg,
 	return registry_pool(registry, cfg, key);
 }
 
-/* For its RESETs. Clients that ask for the same share it. */
-static void
-remember_asked(struct client *c, struct param_set *asked)
-{
-	struct client_home *h = c->home;
-
-	if (!asked)
-		return;
-	if (h->asked)
-		c->asked = param_set_share(h->asked, param_set_ref(asked));
-	else
-		c->asked = param_set_ref(asked);
-	param_set_unref(h->asked);
-	h->asked = param_set_ref(c->asked);
-}
-
 static void
 logged_in(struct client *c)
 {
@@ -373,7 +357,7 @@ logged_in(struct client *c)
 	c->params = param_set_ref(r->params);
 	c->settings = settings_ref(r->settings);
 	c->startup = settings_ref(r->settings);
-	remember_asked(c, r->params);
+	client_asked(c, r->params);
 	client_refresh(c, h->cfg);
 	cancel_key_add(h->hub->keys, &c->cancel,
 	    r->long_key ? CANCEL_KEY_LONG : CANCEL_KEY, h->loop,

@@ -37,6 +37,7 @@ pack(const struct client *c, struct buf *out)
 		.keys = t->keys,
 		.connect_wall_us = c->connect_wall_us,
 		.params = c->params,
+		.asked = c->asked,
 		.settings = c->settings,
 		.startup = c->startup,
 		.texts = c->texts,
@@ -156,6 +157,7 @@ settle_in(struct client *c, struct moved *m, int fd)
 	c->params = m->params;
 	c->settings = m->settings;
 	c->startup = m->startup;
+	client_asked(c, m->asked);
 	c->texts = m->texts;
 	m->params = NULL;
 	m->settings = m->startup = NULL;

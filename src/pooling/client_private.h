@@ -68,6 +68,9 @@ void client_granted(struct waiter *w, struct server *s);
 void client_wait_failed(struct waiter *w, const struct err *e);
 void client_called(struct cancel_entry *e, struct cancel_call *call);
 
+/* What RESET gives it back, of tracked names (or NULL). Clients of a worker that
+ * ask for the same share it. */
+void client_asked(struct client *c, struct param_set *asked);
 /* client_query.c and client_login.c: startup settings are tried on a server,
  * and were taken. */
 void client_try_settings(struct client *c, struct server *s);

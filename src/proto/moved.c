@@ -36,7 +36,7 @@ static void
 put_params(struct writer *w, const struct param_set *params,
     const struct param_names *names)
 {
-	size_t i, n = param_names_count(names);
+	size_t i, n = params != NULL ? param_names_count(names) : 0;
 
 	for (i = 0; i < n; i++) {
 		const char *value = param_get(params, i);
@@ -65,6 +65,7 @@ moved_put(const struct moved *m, const struct param_names *names,
 	writer_u32(&w, (uint32_t)((uint64_t)m->connect_wall_us >> 32));
 	writer_u32(&w, (uint32_t)m->connect_wall_us);
 	put_params(&w, m->params, names);
+	put_params(&w, m->asked, names);
 	put_optional(&w, m->secret);
 	writer_u8(&w, m->has_keys);
 	if (m->has_keys) {
@@ -141,6 +142,7 @@ moved_take(struct span message, const struct param_names *names,
 	wall |= reader_u32(r);
 	m->connect_wall_us = (int64_t)wall;
 	m->params = take_params(r, names);
+	m->asked = take_params(r, names);
 	if (reader_u8(r) != 0)
 		m->secret = reader_cstr(r);
 	m->has_keys = reader_u8(r) != 0;
@@ -156,11 +158,12 @@ void
 moved_fini(struct moved *m)
 {
 	param_set_unref(m->params);
+	param_set_unref(m->asked);
 	settings_unref(m->settings);
 	settings_unref(m->startup);
 	texts_free(m->texts);
 	wipe(&m->keys, sizeof(m->keys));
-	m->params = NULL;
+	m->params = m->asked = NULL;
 	m->settings = m->startup = NULL;
 	m->texts = NULL;
 }

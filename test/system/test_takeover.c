@@ -116,7 +116,8 @@ START_TEST (statements_and_settings_come_along) {
 	char text[200], want[50], *sql = calloc(1, LONG + 100);
 
 	for (int i = 0; i < N; i++) {
-		c[i] = client_open("options='-c statement_timeout=%d'", 90000 + i);
+		c[i] = client_open("options='-c statement_timeout=%d "
+		    "-c datestyle=German'", 90000 + i);
 		snprintf(text, sizeof(text), "SELECT $1::int + %d", i % 7);
 		PQclear(PQprepare(c[i], "add", text, 0, NULL));
 		sql_ok(c[i], "PREPARE typed(int) AS SELECT $1 * %d", i);
@@ -145,7 +146,11 @@ START_TEST (statements_and_settings_come_along) {
 			execute(c[i], "set", "second", "second");
 			/* What it asked for at login is what RESET gives. */
 			sql_ok(c[i], "SET statement_timeout = 5000");
-			sql_ok(c[i], "RESET statement_timeout");
+			sql_ok(c[i], "SET DateStyle = 'SQL'");
+			sql_ok(c[i], "RESET statement_timeout; "
+			    "RESET DateStyle");
+			ck_assert_str_eq(sql_text(c[i], "SELECT "
+			    "date '2001-02-03'"), "03.02.2001");
 			ck_assert_int_eq(sql_int(c[i], "SELECT setting FROM "
 			    "pg_settings WHERE name = 'statement_timeout'"),
 			    90000 + i);
@@ -301,7 +306,7 @@ ask_and_leave(const struct pooler *p, const char *hello)
 
 START_TEST (other_formats_are_refused) {
 	static const char *const hellos[] = { "Hpooler 0.1", "Hpooler/1 9.9",
-		"Hpooler/", "H", "Hpooler/22 0.1" };
+		"Hpooler/", "H", "Hpooler/32 0.1" };
 	struct pooler *p = pooler_start("worker_threads = 1\n");
 	PGconn *c = client_open(" ");
 
@@ -328,7 +333,7 @@ START_TEST (failing_successor_changes_nothing) {
 	ck_assert_int_eq(fx_wait_exit(fx_spawn(p->log, false, argv), 10000),
 	    1);
 	ck_assert_int_eq(sql_int(c, "SELECT 4"), 4);
-	ck_assert_int_ge(ask_and_leave(p, "Hpooler/2 0.1"), 3);
+	ck_assert_int_ge(ask_and_leave(p, "Hpooler/3 0.1"), 3);
 	WAIT_UNTIL(pooler_logged(p, "the process that asked for our place has "
 				    "gone; going on"), 5000);
 	ck_assert_int_eq(sql_int(c, "SELECT 5"), 5);

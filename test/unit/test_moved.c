@@ -74,6 +74,8 @@ sample_put(struct buf *out)
 	memset(m.keys.server_key, 's', SCRAM_KEY);
 	m.params = param_set_with(m.params, 2, "Asia/Tokyo");
 	m.params = param_set_with(m.params, 5, "");
+	m.asked = param_set_new(param_names_count(names));
+	m.asked = param_set_with(m.asked, 2, "Zulu");
 	m.settings = settings_with(NULL, "role", SPAN_LIT("SET ROLE x"));
 	m.settings = settings_with(m.settings, "a", SPAN_LIT("SET a TO 1"));
 	m.startup = settings_with(NULL, "b", SPAN_LIT("SET b TO 2"));
@@ -126,6 +128,8 @@ START_TEST(everything_arrives)
 	ck_assert_str_eq(param_get(m.params, 2), "Asia/Tokyo");
 	ck_assert_str_eq(param_get(m.params, 5), "");
 	ck_assert_ptr_null(param_get(m.params, 0));
+	ck_assert_str_eq(param_get(m.asked, 2), "Zulu");
+	ck_assert_ptr_null(param_get(m.asked, 5));
 	ck_assert(span_is(settings_find(m.settings, "a"), "SET a TO 1"));
 	ck_assert(span_is(settings_find(m.settings, "role"), "SET ROLE x"));
 	ck_assert_uint_eq(settings_count(m.settings), 2);
