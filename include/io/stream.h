@@ -65,7 +65,7 @@ struct stream {
 	struct task wake; /* runs readable() without an event */
 };
 
-/* Takes over fd (non-blocking is set here). */
+/* Takes over fd, which need not be set to non-blocking. */
 void stream_init(struct stream *s, struct loop *l, int fd,
     const struct stream_ops *ops);
 /* A socket whose connect() is under way: writable() comes when it is decided;

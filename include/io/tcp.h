@@ -19,6 +19,11 @@ struct tcp_tuning {
 /* An option that the kernel refuses is left at its default: a connection that
  * works is better than none. */
 void tcp_tune(int fd, const struct tcp_tuning *t);
+/* The same in two parts: a socket takes TCP_NODELAY and SO_KEEPALIVE over from
+ * the one it was accepted by, so they need not be set on each. The others stay
+ * with each, since "the system's" cannot be set back. */
+void tcp_tune_listening(int fd, const struct tcp_tuning *t);
+void tcp_tune_accepted(int fd, const struct tcp_tuning *t);
 /* The buffers alone, before listen() or connect(): a receive buffer past 64 kB
  * counts for the window only from then on. */
 void tcp_tune_buffers(int fd, const struct tcp_tuning *t);

@@ -63,6 +63,9 @@ void login_free(struct login *l);
  * it has to say is put at the end of out. */
 enum login_step login_feed(struct login *l, struct span in, size_t *used,
     struct buf *out, struct err *e);
+/* What LOGIN_PROVEN came with (SCRAM's last message) and has not been sent: it
+ * may go out with the welcome, in one write. */
+struct buf *login_last_words(struct login *l);
 /* The client has sent its StartupMessage. */
 bool login_has_started(const struct login *l);
 /* Where it comes from: the socket's peer until a PROXY header says better. */

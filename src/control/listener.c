@@ -17,6 +17,9 @@
 #include "policy/config.h"
 #include "policy/ini.h"
 
+/* Knocks closer than this count as a crowd. */
+#define KNOCKS_APART_US 500
+
 struct port {
 	LIST_ENTRY(port) link;
 	struct listener *listener;
@@ -25,6 +28,8 @@ struct port {
 	bool is_unix;
 	bool watched; /* ev is added */
 	bool owns_file;
+	int burst; /* connections to ask for at the next knock */
+	usec_t knocked_us; /* when the last one was */
 	struct addr addr;
 	struct bind_file file; /* Unix: its name */
 };
@@ -139,7 +144,7 @@ take(struct port *p, int fd, const struct sockaddr *sa)
 		peer.family = AF_UNIX;
 	} else {
 		addr_from_sockaddr(&peer, sa);
-		tcp_tune(fd, &ln->tuning);
+		tcp_tune_accepted(fd, &ln->tuning);
 	}
 	ln->accepted(ln->arg, fd, &peer, p->is_unix);
 }
@@ -166,6 +171,20 @@ take_next(struct port *p)
 	return true;
 }
 
+/* Who knocks alone is taken with one accept4(), without a second that finds
+ * nobody. When they come thick and fast, more are asked for at once. */
+static void
+set_burst(struct port *p)
+{
+	usec_t now = loop_now(p->listener->loop);
+
+	if (now - p->knocked_us > KNOCKS_APART_US)
+		p->burst = 1;
+	else if (p->burst < LISTENER_BURST)
+		p->burst *= 2;
+	p->knocked_us = now;
+}
+
 static void
 on_knock(evutil_socket_t listen_fd, short what, void *arg)
 {
@@ -173,8 +192,9 @@ on_knock(evutil_socket_t listen_fd, short what, void *arg)
 
 	(void)listen_fd;
 	(void)what;
+	set_burst(p);
 	/* The callback may close or pause us. */
-	for (int i = 0; i < LISTENER_BURST && p->fd != -1 && p->watched; i++)
+	for (int i = 0; i < p->burst && p->fd != -1 && p->watched; i++)
 		if (!take_next(p))
 			return;
 }
@@ -193,6 +213,9 @@ port_add(struct listener *ln, int fd, const struct addr *a,
 	p->fd = fd;
 	p->is_unix = a->family == AF_UNIX;
 	p->addr = *a;
+	p->burst = 1;
+	if (!p->is_unix)
+		tcp_tune_listening(fd, &ln->tuning);
 	if (file != NULL) {
 		p->file = *file;
 		p->owns_file = owns_file;
@@ -401,7 +424,12 @@ listener_open(struct loop *l, const struct config *c, struct inherited *in,
 void
 listener_configure(struct listener *ln, const struct config *c)
 {
+	struct port *p;
+
 	ln->tuning = bind_tuning(c);
+	LIST_FOREACH (p, &ln->ports, link)
+		if (!p->is_unix && p->fd != -1)
+			tcp_tune_listening(p->fd, &ln->tuning);
 }
 
 void

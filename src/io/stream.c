@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,15 +23,19 @@
 #elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED
 #endif
+/* Each call says that it must not wait, so no socket has to be asked whether it
+ * is set so. */
+#define SEND_FLAGS (MSG_NOSIGNAL | MSG_DONTWAIT)
 #ifdef SANITIZED
-#define RECV(fd, p, n) recv((fd), (p), (n), 0)
-#define SEND(fd, p, n) send((fd), (p), (n), MSG_NOSIGNAL)
-#define SENDMSG(fd, m) sendmsg((fd), (m), MSG_NOSIGNAL)
+#define RECV(fd, p, n) recv((fd), (p), (n), MSG_DONTWAIT)
+#define SEND(fd, p, n) send((fd), (p), (n), SEND_FLAGS)
+#define SENDMSG(fd, m) sendmsg((fd), (m), SEND_FLAGS)
 #else
-#define RECV(fd, p, n) syscall(SYS_recvfrom, (fd), (p), (n), 0, NULL, NULL)
+#define RECV(fd, p, n) \
+	syscall(SYS_recvfrom, (fd), (p), (n), MSG_DONTWAIT, NULL, NULL)
 #define SEND(fd, p, n) \
-	syscall(SYS_sendto, (fd), (p), (n), MSG_NOSIGNAL, NULL, 0)
-#define SENDMSG(fd, m) syscall(SYS_sendmsg, (fd), (m), MSG_NOSIGNAL)
+	syscall(SYS_sendto, (fd), (p), (n), SEND_FLAGS, NULL, 0)
+#define SENDMSG(fd, m) syscall(SYS_sendmsg, (fd), (m), SEND_FLAGS)
 #endif
 
 static void
@@ -169,10 +172,6 @@ static void
 init_common(struct stream *s, struct loop *l, int fd,
     const struct stream_ops *ops)
 {
-	int flags = fcntl(fd, F_GETFL);
-
-	if (!(flags & O_NONBLOCK))
-		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 	memset(s, 0, sizeof(*s));
 	s->fd = fd;
 	s->loop = l;

@@ -164,7 +164,8 @@ stream_tls_close(struct stream *s)
 			tls_close(t->tls, &sh->out);
 			if (buf_len(&sh->out))
 				(void)send(s->fd, buf_head(&sh->out),
-				    buf_len(&sh->out), MSG_NOSIGNAL);
+				    buf_len(&sh->out),
+				    MSG_NOSIGNAL | MSG_DONTWAIT);
 			buf_reset(&sh->out);
 		}
 		loop_undefer(s->loop, &t->wake);

@@ -29,17 +29,44 @@ tcp_tune_buffers(int fd, const struct tcp_tuning *t)
 	set(fd, SOL_SOCKET, SO_RCVBUF, "SO_RCVBUF", t->socket_buffer);
 }
 
-void
-tcp_tune(int fd, const struct tcp_tuning *t)
+/* What can be switched on and off. */
+static void
+set_switches(int fd, const struct tcp_tuning *t)
 {
+	int on = t->keepalive;
+
 	set(fd, IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY", 1);
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
+static void
+set_values(int fd, const struct tcp_tuning *t)
+{
 	set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, "TCP_USER_TIMEOUT",
 	    t->user_timeout_ms);
 	tcp_tune_buffers(fd, t);
 	if (!t->keepalive)
 		return;
-	set(fd, SOL_SOCKET, SO_KEEPALIVE, "SO_KEEPALIVE", 1);
 	set(fd, IPPROTO_TCP, TCP_KEEPCNT, "TCP_KEEPCNT", t->keepcnt);
 	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, "TCP_KEEPIDLE", t->keepidle_s);
 	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, "TCP_KEEPINTVL", t->keepintvl_s);
+}
+
+void
+tcp_tune(int fd, const struct tcp_tuning *t)
+{
+	set_switches(fd, t);
+	set_values(fd, t);
+}
+
+void
+tcp_tune_listening(int fd, const struct tcp_tuning *t)
+{
+	set_switches(fd, t);
+}
+
+void
+tcp_tune_accepted(int fd, const struct tcp_tuning *t)
+{
+	set_values(fd, t);
 }

@@ -257,6 +257,8 @@ client_fatal(struct client *c, const struct err *e)
 		copy_str(told.sqlstate, sizeof(told.sqlstate), "08P01");
 	client_tally(c, e);
 	client_log_error(c, e);
+	if (c->login)
+		client_send(c, login_last_words(c->login));
 	if (!c->relay || !relay_is_mid_message(c->relay)) {
 		reply_error(&b, "FATAL", &told);
 		c->told = true;
@@ -623,6 +625,8 @@ client_new(struct client_home *h, int fd, const struct addr *peer,
 		.source = &c->source,
 	});
 	stream_init(&c->stream, h->loop, fd, &client_stream_ops);
+	/* Mostly its first message has come with it. */
+	stream_wake(&c->stream);
 	if (h->cfg->client_login_timeout_us)
 		timer_set(h->loop, &c->timer,
 		    c->connect_us + h->cfg->client_login_timeout_us);

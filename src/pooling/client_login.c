@@ -61,6 +61,8 @@ send_welcome(struct client *c, struct welcome *w)
 		welcome_unref(w);
 		return;
 	}
+	b = *login_last_words(c->login);
+	*login_last_words(c->login) = (struct buf){ 0 };
 	login_free(c->login);
 	c->login = NULL;
 	c->params = param_set_share(w->params,
@@ -271,6 +273,7 @@ hand_over(struct client *c)
 	h->long_key = r->long_key;
 	h->id = c->id;
 	h->connect_wall_us = c->connect_wall_us;
+	client_send(c, login_last_words(c->login));
 	h->n_bytes = keep_len(&c->held);
 	if (h->n_bytes) {
 		h->bytes = xmalloc(h->n_bytes);
@@ -524,7 +527,10 @@ login_on(struct client *c)
 	learn_address(c);
 	if (c->state == CL_STARTUP && login_has_started(c->login))
 		client_enter(c, CL_LOGIN);
-	client_send(c, &out);
+	if (step == LOGIN_PROVEN)
+		*login_last_words(c->login) = out;
+	else
+		client_send(c, &out);
 	switch (step) {
 	case LOGIN_MORE:
 		if (keep_len(&c->held) > LOGIN_HELD_MAX)
@@ -532,6 +538,9 @@ login_on(struct client *c)
 		break;
 	case LOGIN_PROVEN:
 		logged_in(c);
+		/* The welcome has to wait. */
+		if (c->login)
+			client_send(c, login_last_words(c->login));
 		break;
 	case LOGIN_CANCEL:
 		begin_cancel(c);

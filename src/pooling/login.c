@@ -56,12 +56,19 @@ login_free(struct login *l)
 	auth_server_free(l->auth);
 	free(l->cert_name);
 	free(l->refusal);
+	buf_wipe_free(&l->last_words);
 	param_set_unref(l->r.params);
 	settings_unref(l->r.settings);
 	arena_wipe_free(l->arena);
 	config_unref(l->cfg);
 	wipe(l, sizeof(*l));
 	free(l);
+}
+
+struct buf *
+login_last_words(struct login *l)
+{
+	return &l->last_words;
 }
 
 bool

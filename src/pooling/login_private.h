@@ -92,6 +92,7 @@ struct login {
 	bool is_tls;
 	bool wants_header; /* of the PROXY protocol, before all else */
 	char *cert_name; /* of a verified client certificate, or NULL */
+	struct buf last_words;
 	uint8_t end_point[SCRAM_BINDING_MAX];
 	size_t end_point_n; /* 0: SCRAM has nothing to bind to */
 	struct guard_source **source; /* the client's */

@@ -260,9 +260,9 @@ class Pgbouncer(Front):
         return need('pgbouncer', 'pgbouncer')
 
     def prepare(self, pool=20, mode='transaction', workers=1, databases='',
-                more=''):
+                more='', auth='trust', users=None):
         rig = self.rig
-        users = rig.sheet('users.txt', f'"{USER}" ""\n')
+        users = users or rig.sheet('users.txt', f'"{USER}" ""\n')
         own = self.own.format(workers=workers)
         ini = rig.sheet(self.tag + '.ini', f'''[databases]
 bench = host=127.0.0.1 port={rig.port} dbname=bench
@@ -272,7 +272,7 @@ listen_addr = 127.0.0.1
 listen_port = {self.port}
 listen_backlog = 4096
 unix_socket_dir = {self.socket_dir}
-auth_type = trust
+auth_type = {auth}
 auth_file = {users}
 admin_users = {USER}
 pool_mode = {mode}

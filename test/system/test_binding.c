@@ -51,8 +51,9 @@ pass(struct middle *m, SSL *from, SSL *to, bool down)
 	do {
 		int n = SSL_read(from, data, sizeof(data));
 
+		/* It may have been a ticket. */
 		if (n <= 0)
-			return false;
+			return SSL_get_error(from, n) == SSL_ERROR_WANT_READ;
 		if (down && m->strips)
 			(void)strip(data, &n);
 		if (SSL_write(to, data, n) != n)
@@ -85,6 +86,9 @@ serve(struct fake_conn *c, void *arg)
 	struct raw *r = NULL;
 	char in[8];
 
+	/* No waiting for more than poll() has seen. */
+	SSL_clear_mode(client, SSL_MODE_AUTO_RETRY);
+	SSL_clear_mode(server, SSL_MODE_AUTO_RETRY);
 	SSL_set_fd(client, c->fd);
 	if (recv(c->fd, in, 8, MSG_WAITALL) == 8 && fake_bytes(c, "S", 1) &&
 	    SSL_accept(client) == 1) {
