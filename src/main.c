@@ -185,6 +185,13 @@ accepted(void *arg, int fd, const struct addr *peer, bool is_unix)
 	workers_accept(arg, fd, peer, is_unix);
 }
 
+/* Addresses of a name have gone. */
+static void
+names_changed(void *arg)
+{
+	workers_close_moved(arg);
+}
+
 static bool
 make_hub(struct process *p, struct err *e)
 {
@@ -192,6 +199,7 @@ make_hub(struct process *p, struct err *e)
 	struct dns_settings s = {
 		.max_ttl_us = p->cfg->dns_max_ttl_us,
 		.nxdomain_ttl_us = p->cfg->dns_nxdomain_ttl_us,
+		.zone_period_us = p->cfg->dns_zone_check_period_us,
 		.resolv_conf = p->cfg->resolv_conf,
 	};
 
@@ -204,6 +212,7 @@ make_hub(struct process *p, struct err *e)
 	hub->dns = dns_new(hub->main_loop, &s, e);
 	if (hub->dns == NULL)
 		return false;
+	dns_watch(hub->dns, names_changed, hub);
 	hub->keys = cancel_keys_new();
 	hub->peers = peers_new(hub->dns, hub->keys);
 	peers_configure(hub->peers, p->cfg);

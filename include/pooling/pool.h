@@ -255,6 +255,9 @@ bool pool_leave(struct pool *p, struct waiter *w);
 /* A waiter's own clock: the reserve may be due. Returns when to ask again, or
  * 0. */
 usec_t pool_waited(struct pool *p, struct waiter *w, usec_t now);
+/* An idle server is closed if its name stands for other addresses now; one that
+ * is in use will be when it is free. */
+void pool_look_if_moved(struct server *s);
 /* The relay is done: status I and nothing owed. May migrate or close it. */
 void pool_release(struct server *s);
 /* The client has gone; the server is to be drained (see server_drain). */

@@ -118,6 +118,9 @@ struct server {
 	 * the sake of the protocol that was asked for. */
 	bool try_other;
 	struct addr addr; /* the peer's */
+	struct dns_host *dns_host; /* of the name it was found by, or NULL */
+	unsigned dns_version;
+	bool moved; /* that name stands for other addresses now */
 	struct addr local;
 	usec_t born_us; /* connect begun */
 	usec_t born_wall_us;
@@ -204,6 +207,8 @@ bool server_command_tag(struct server *s, struct span tag);
 void server_statement_news(struct server *s);
 /* Takes up a ParameterStatus; the index of a tracked one, else -1. */
 int server_parameter(struct server *s, struct span body);
+/* Whether its name does not stand for its address any more. */
+bool server_has_moved(struct server *s);
 /* For logs: "S-17: db/user@host:port". */
 #define SERVER_LABEL 300
 void server_label(const struct server *s, char out[SERVER_LABEL]);

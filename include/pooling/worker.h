@@ -76,6 +76,9 @@ void workers_walk(struct hub *h, const struct walker *how,
     void (*done)(void *arg), void *arg);
 /* (main) Adds what running relays have counted to their pools. */
 void workers_flush_stats(struct hub *h, void (*done)(void *arg), void *arg);
+/* (main) After names have changed their addresses: servers at those that have
+ * gone are closed, those in use when they are free. */
+void workers_close_moved(struct hub *h);
 /* (main) Closes all clients of a database (NULL = all) with FATAL e. */
 void workers_kill_database(struct hub *h, const struct database *db,
     const struct err *e, void (*done)(void *arg), void *arg);

@@ -27,7 +27,7 @@ pooler_core_sources += \
 	src/control/show_conns.c src/control/show_pools.c \
 	src/control/show_access.c \
 	src/control/show_stats.c src/control/show_misc.c \
-	src/control/show_wait.c src/control/show_limits.c src/control/show_times.c src/control/show_hosts.c \
+	src/control/show_wait.c src/control/show_limits.c src/control/show_times.c src/control/show_hosts.c src/control/show_dns.c \
 	include/control/verb.h src/control/verb_impl.h src/control/verb.c \
 	src/control/verb_pause.c src/control/verb_process.c \
 	include/control/console.h src/control/console_impl.h \

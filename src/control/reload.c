@@ -37,6 +37,7 @@ configure_dns(struct plane *pl, const struct config *cfg, struct err *e)
 	struct dns_settings s = {
 		.max_ttl_us = cfg->dns_max_ttl_us,
 		.nxdomain_ttl_us = cfg->dns_nxdomain_ttl_us,
+		.zone_period_us = cfg->dns_zone_check_period_us,
 		.resolv_conf = cfg->resolv_conf,
 	};
 

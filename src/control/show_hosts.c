@@ -1,8 +1,6 @@
 /*
  * show_hosts: SHOW HOSTS: the hosts that servers are on, and how they do.
  */
-#include <string.h>
-
 #include "control/show_tables.h"
 #include "io/dns.h"
 #include "pooling/hosts.h"
@@ -25,44 +23,33 @@ static const struct rows_column host_columns[] = {
 	    "Servers there now, those included that connect." },
 };
 
-/* The addresses of one name, out of all that have been looked up. */
-struct wanted {
-	const char *name;
-	struct buf list;
-};
-
 static void
-add_addrs(void *arg, const char *name, usec_t ttl_us, const struct addr *addrs,
-    size_t n)
+add_addrs(void *arg, const struct dns_name_state *s)
 {
-	struct wanted *w = arg;
+	struct buf *list = arg;
 	size_t i;
 
-	(void)ttl_us;
-	if (strcmp(name, w->name) != 0)
-		return;
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < s->n; i++) {
 		char text[ADDR_TEXT];
 
-		addr_host(&addrs[i], text, sizeof(text));
-		buf_printf(&w->list, "%s%s", buf_len(&w->list) > 0 ? "," : "",
-		    text);
+		addr_host(&s->addrs[i], text, sizeof(text));
+		buf_printf(list, "%s%s", i > 0 ? "," : "", text);
 	}
 }
 
 static void
 put_addrs(struct order *q, const char *name)
 {
-	struct wanted w = { .name = name };
+	struct buf list = { 0 };
 
-	dns_each(q->plane->hub->dns, add_addrs, &w);
-	if (buf_len(&w.list) > 0) {
-		buf_append(&w.list, "", 1);
-		rows_text(&q->rows, (const char *)buf_head(&w.list));
+	(void)dns_look(q->plane->hub->dns, name, add_addrs, &list);
+	if (buf_len(&list) > 0) {
+		buf_append(&list, "", 1);
+		rows_text(&q->rows, (const char *)buf_head(&list));
 	} else {
 		rows_null(&q->rows);
 	}
-	buf_free(&w.list);
+	buf_free(&list);
 }
 
 static void

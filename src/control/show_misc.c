@@ -176,7 +176,7 @@ run_lists(struct order *q)
 	put_count(r, "free_servers", 0);
 	put_count(r, "used_servers", registry_servers(hub->registry, NULL));
 	put_count(r, "dns_names", (int64_t)dns_count_names(hub->dns));
-	put_count(r, "dns_zones", 0);
+	put_count(r, "dns_zones", (int64_t)dns_count_zones(hub->dns));
 	put_count(r, "dns_queries", (int64_t)dns_count_pending(hub->dns));
 	put_count(r, "dns_pending", 0);
 	/* Ours: connections that were closed without a byte. */
@@ -421,66 +421,4 @@ const struct show show_peer_pools = {
 	.run = run_peer_pools,
 	.help = "Cancel requests on their way to peers, and those that wait "
 		"for a place among pool_size; only peers that were used.",
-};
-
-/* ---- DNS ---- */
-
-static const struct rows_column dns_host_columns[] = {
-	{ "hostname", COL_TEXT, "" },
-	{ "ttl", COL_INT8, "Seconds until it is looked up again." },
-	{ "addrs", COL_TEXT, "Its addresses, separated by commas." },
-};
-
-static void
-add_dns_host(void *arg, const char *name, usec_t ttl_us,
-    const struct addr *addrs, size_t n)
-{
-	struct rows *r = arg;
-	struct buf list = { 0 };
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		char text[ADDR_TEXT];
-
-		addr_host(&addrs[i], text, sizeof(text));
-		buf_printf(&list, "%s%s", i > 0 ? "," : "", text);
-	}
-	buf_append(&list, "", 1);
-	rows_add(r, 0);
-	rows_text(r, name);
-	rows_int(r, ttl_us / USEC_PER_SEC);
-	rows_text(r, (const char *)buf_head(&list));
-	buf_free(&list);
-}
-
-static void
-run_dns_hosts(struct order *q)
-{
-	dns_each(q->plane->hub->dns, add_dns_host, &q->rows);
-	rows_sort_text(&q->rows);
-	order_finish(q);
-}
-
-const struct show show_dns_hosts = {
-	.name = "DNS_HOSTS",
-	.readers = true,
-	.columns = dns_host_columns,
-	.n_columns = ARRAY_LEN(dns_host_columns),
-	.run = run_dns_hosts,
-	.help = "Host names that have been looked up.",
-};
-
-static const struct rows_column dns_zone_columns[] = {
-	{ "zonename", COL_TEXT, "" },
-	{ "serial", COL_INT8, "" },
-	{ "count", COL_INT4, "" },
-};
-
-const struct show show_dns_zones = {
-	.name = "DNS_ZONES",
-	.readers = true,
-	.columns = dns_zone_columns,
-	.n_columns = ARRAY_LEN(dns_zone_columns),
-	.run = order_finish,
-	.help = "Empty: zones are not watched in this version.",
 };

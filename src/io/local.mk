@@ -12,8 +12,12 @@ pooler_core_sources += \
 	include/io/gather.h src/io/gather.c
 
 pooler_core_sources += \
-	include/io/dns.h src/io/dns.c \
+	include/io/dns.h src/io/dns.c src/io/dns_impl.h src/io/dns_show.c \
+	include/io/dns_host.h src/io/dns_host.c \
+	src/io/dns_order.h src/io/dns_order.c \
+	src/io/dns_zone.h src/io/dns_zone.c \
 	src/io/resolver.h src/io/resolver.c \
+	src/io/resolver_impl.h src/io/resolver_srv.c \
 	include/io/tcp.h src/io/tcp.c
 
 pooler_core_sources += \

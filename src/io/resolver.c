@@ -7,13 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <ares.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
 #include "base/log.h"
 #include "io/dns.h"
-#include "io/resolver.h"
+#include "resolver_impl.h"
 
 /* A socket of c-ares. It stays in its channel's list for reuse, because
  * c-ares closes sockets inside the event callback of the same socket. */
@@ -50,15 +49,6 @@ struct resolver {
 	struct file_stamp stamp;
 	struct channel *current;
 	LIST_HEAD(channel_list, channel) channels;
-};
-
-/* A question. It belongs to c-ares, and is freed by its callback; the asker
- * may have had its answer before, from the deadline. */
-struct lookup {
-	struct channel *channel;
-	struct timer deadline;
-	void (*done)(void *owner, const struct resolver_answer *a);
-	void *owner;
 };
 
 /* ---- sockets and time of a channel ---- */
@@ -306,7 +296,10 @@ static const struct {
 	const char *why;
 } meanings[] = {
 	{ ARES_ENOTFOUND, RESOLVER_NO_HOST, "no such host" },
-	{ ARES_ENODATA, RESOLVER_NO_HOST, "host has no address" },
+	/* Also what c-ares says when the answer for one family was broken or
+	 * SERVFAIL, and there is nothing of the other: nobody has said that
+	 * there is no such host. */
+	{ ARES_ENODATA, RESOLVER_FAILED, "host has no address" },
 	{ ARES_EBADNAME, RESOLVER_NO_HOST, "not a host name" },
 	{ ARES_ETIMEOUT, RESOLVER_FAILED, "DNS server did not answer" },
 	/* What c-ares says when it is through with all servers, be it that no
@@ -322,8 +315,8 @@ static const struct {
 	{ ARES_EDESTRUCTION, RESOLVER_FAILED, "look-up was given up" },
 };
 
-static struct resolver_answer
-meaning_of(int status, int timeouts)
+struct resolver_answer
+resolver_meaning(int status, int timeouts)
 {
 	/* One family timed out and the other has no records: c-ares reports
 	 * the latter, but nobody knows that there is no address. */
@@ -341,30 +334,35 @@ meaning_of(int status, int timeouts)
 	};
 }
 
-/* Copies what c-ares found, each address once. */
-static size_t
-take_addrs(const struct ares_addrinfo *ai, struct addr *out)
+size_t
+resolver_take(const struct ares_addrinfo *ai, const struct dns_place *target,
+    struct dns_place *out, size_t n, bool *more)
 {
-	size_t n = 0;
+	const struct ares_addrinfo_node *node;
+	size_t first = n, i;
 
-	for (const struct ares_addrinfo_node *node = ai->nodes;
-	     node != NULL && n < DNS_ADDRS; node = node->ai_next) {
-		size_t i = 0;
+	for (node = ai->nodes; node != NULL; node = node->ai_next) {
+		struct dns_place p = *target;
 
 		if (node->ai_family != AF_INET && node->ai_family != AF_INET6)
 			continue;
-		addr_from_sockaddr(&out[n], node->ai_addr);
-		while (i < n && !addr_eq(&out[i], &out[n]))
+		addr_from_sockaddr(&p.addr, node->ai_addr);
+		p.addr.port = target->addr.port;
+		for (i = first; i < n && !addr_eq(&out[i].addr, &p.addr);)
 			i++;
-		if (i == n)
-			n++;
+		if (i < n)
+			continue;
+		if (n == DNS_KNOWN) {
+			*more = true;
+			break;
+		}
+		out[n++] = p;
 	}
 	return n;
 }
 
-/* Answers, unless the deadline already has. */
-static void
-tell(struct lookup *lk, const struct resolver_answer *a)
+void
+lookup_tell(struct lookup *lk, const struct resolver_answer *a)
 {
 	void (*done)(void *owner, const struct resolver_answer *a) = lk->done;
 
@@ -374,66 +372,128 @@ tell(struct lookup *lk, const struct resolver_answer *a)
 		done(lk->owner, a);
 }
 
+void
+lookup_tell_serial(struct lookup *lk, const struct resolver_serial *a)
+{
+	void (*done)(void *owner, const struct resolver_serial *a) =
+	    lk->serial_done;
+
+	lk->serial_done = NULL;
+	timer_clear(&lk->deadline);
+	if (done != NULL)
+		done(lk->owner, a);
+}
+
 static void
 on_deadline(struct timer *t)
 {
 	struct lookup *lk = CONTAINER_OF(t, struct lookup, deadline);
-	struct resolver_answer a = meaning_of(ARES_ETIMEOUT, 0);
+	struct resolver_answer a = resolver_meaning(ARES_ETIMEOUT, 0);
+	struct resolver_serial s = { .verdict = a.verdict, .why = a.why };
 
-	tell(lk, &a);
+	lookup_tell(lk, &a);
+	lookup_tell_serial(lk, &s);
 }
 
-static void
-on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *ai)
+struct lookup *
+lookup_begin(struct resolver *r, void *owner)
 {
-	struct lookup *lk = arg;
-	struct channel *ch = lk->channel;
-	struct addr addrs[DNS_ADDRS];
-	struct resolver_answer a;
-	size_t n = 0;
+	struct lookup *lk = xcalloc(1, sizeof(*lk));
 
-	if (status == ARES_SUCCESS && ai != NULL)
-		n = take_addrs(ai, addrs);
-	if (ai != NULL)
-		ares_freeaddrinfo(ai);
-	if (n > 0)
-		a = (struct resolver_answer){
-			.verdict = RESOLVER_FOUND,
-			.addrs = addrs,
-			.n = n,
-		};
-	else
-		a = meaning_of(status == ARES_SUCCESS ? ARES_ENODATA : status,
-		    timeouts);
-	tell(lk, &a);
+	LOOP_OWNED(r->loop);
+	follow_conf(r);
+	lk->channel = r->current;
+	lk->owner = owner;
+	timer_init(&lk->deadline, on_deadline);
+	timer_set(r->loop, &lk->deadline,
+	    loop_now(r->loop) + RESOLVER_DEADLINE_US);
+	lk->channel->open++;
+	return lk;
+}
+
+void
+lookup_end(struct lookup *lk)
+{
+	struct channel *ch = lk->channel;
+
 	timer_fini(&lk->deadline);
 	free(lk);
 	ch->open--;
 	channel_bury_if_done(ch);
 }
 
+ares_channel
+lookup_channel(const struct lookup *lk)
+{
+	return lk->channel->ares;
+}
+
+static void
+on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *ai)
+{
+	struct lookup *lk = arg;
+	struct dns_place places[DNS_KNOWN];
+	const struct dns_place plain = { .target = 0 };
+	struct resolver_answer a;
+	bool more = false;
+	size_t n = 0;
+
+	if (status == ARES_SUCCESS && ai != NULL)
+		n = resolver_take(ai, &plain, places, 0, &more);
+	if (ai != NULL)
+		ares_freeaddrinfo(ai);
+	if (n > 0)
+		a = (struct resolver_answer){
+			.verdict = RESOLVER_FOUND,
+			.places = places,
+			.n = n,
+			/* Perhaps one of the two families. */
+			.partial = timeouts > 0,
+			.more = more,
+		};
+	else
+		a = resolver_meaning(status == ARES_SUCCESS ? ARES_ENODATA :
+		    status, timeouts);
+	lookup_tell(lk, &a);
+	lookup_end(lk);
+}
+
 void
-resolver_ask(struct resolver *r, const char *name,
-    void (*done)(void *owner, const struct resolver_answer *a), void *owner)
+resolver_get(struct lookup *lk, const char *name, ares_addrinfo_callback fn,
+    void *arg)
 {
 	struct ares_addrinfo_hints hints = {
 		.ai_family = AF_UNSPEC,
 		.ai_socktype = SOCK_STREAM,
 	};
-	struct lookup *lk = xcalloc(1, sizeof(*lk));
-	struct channel *ch;
 
-	LOOP_OWNED(r->loop);
-	follow_conf(r);
-	ch = r->current;
-	lk->channel = ch;
+	ares_getaddrinfo(lk->channel->ares, name, NULL, &hints, fn, arg);
+}
+
+void
+resolver_ask(struct resolver *r, const char *name,
+    void (*done)(void *owner, const struct resolver_answer *a), void *owner)
+{
+	struct lookup *lk = lookup_begin(r, owner);
+	struct channel *ch = lk->channel;
+
 	lk->done = done;
-	lk->owner = owner;
-	timer_init(&lk->deadline, on_deadline);
-	timer_set(r->loop, &lk->deadline,
-	    loop_now(r->loop) + RESOLVER_DEADLINE_US);
-	ch->open++;
-	ares_getaddrinfo(ch->ares, name, NULL, &hints, on_answer, lk);
+	if (name[0] == '_')
+		service_ask(lk, name);
+	else
+		resolver_get(lk, name, on_answer, lk);
+	channel_rearm(ch);
+}
+
+void
+resolver_ask_serial(struct resolver *r, const char *zone,
+    void (*done)(void *owner, const struct resolver_serial *a), void *owner)
+{
+	struct lookup *lk = lookup_begin(r, owner);
+	struct channel *ch = lk->channel;
+
+	lk->serial_done = done;
+	serial_ask(lk, zone);
 	channel_rearm(ch);
 }
 

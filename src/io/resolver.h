@@ -5,7 +5,9 @@
  * A question is the name as libc would take it: /etc/hosts first, then the
  * DNS with the search list, IPv4 and IPv6 at once, sorted by RFC 6724. Each
  * one is answered exactly once, within RESOLVER_DEADLINE_US whatever the
- * name servers do.
+ * name servers do. c-ares asks by UDP, and by TCP when an answer was cut.
+ *
+ * A name that begins with "_" is looked up as a service (resolver_srv.c).
  *
  * c-ares reads resolv.conf once per channel. So the file is looked at before
  * each question; when it has changed, a new channel takes over and the old
@@ -17,6 +19,7 @@
 #define IO_RESOLVER_H
 
 #include "base/err.h"
+#include "io/dns_order.h"
 #include "io/loop.h"
 #include "io/stream.h"
 
@@ -36,8 +39,11 @@ enum resolver_verdict {
 struct resolver_answer {
 	enum resolver_verdict verdict;
 	const char *why; /* unless FOUND; never freed */
-	const struct addr *addrs; /* port 0; only valid during the call */
-	size_t n; /* at most DNS_ADDRS */
+	const struct dns_place *places; /* only valid during the call */
+	size_t n; /* at most DNS_KNOWN */
+	bool service;
+	bool partial; /* something may be missing: a look-up failed */
+	bool more; /* there were more than that */
 };
 
 /* resolv_conf "" or NULL = the system's; servers as in dns_settings. NULL with
@@ -53,6 +59,14 @@ bool resolver_configure(struct resolver *r, const char *resolv_conf,
 /* done() may run inside the call, and must not call the resolver. */
 void resolver_ask(struct resolver *r, const char *name,
     void (*done)(void *owner, const struct resolver_answer *a), void *owner);
+/* The serial of the zone that `zone` is, or lies in. As above. */
+struct resolver_serial {
+	enum resolver_verdict verdict;
+	const char *why;
+	uint32_t serial;
+};
+void resolver_ask_serial(struct resolver *r, const char *zone,
+    void (*done)(void *owner, const struct resolver_serial *a), void *owner);
 /* The file in use, for messages. */
 const char *resolver_conf(const struct resolver *r);
 

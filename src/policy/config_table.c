@@ -542,13 +542,19 @@ OPT_OURS), HELP(
 /* ---- DNS ---- */
 #define ROW(kind, fl) kind, .group = GROUP_DNS, .flags = fl
 { ROW(TIME(dns_max_ttl, "15"), OPT_RELOAD), HELP(
-"How long the addresses of a server's name are used.") },
+"How long the addresses of a server's name are used, whatever the records say. "
+"A name by which servers are connected is then looked up again; servers at "
+"addresses that have gone are closed, those in use when they are free. While no "
+"name server answers, the last good addresses are used on.") },
 { ROW(TIME(dns_nxdomain_ttl, "15"), OPT_RELOAD), HELP(
-"How long a failed look-up is believed.") },
-{ ROW(TIME(dns_zone_check_period, "0"), OPT_RELOAD | OPT_LATER), HELP(
-"Period in which zone serials are compared; 0: never.") },
-{ ROW(FILE_(resolv_conf, ""), OPT_LATER), HELP(
-"A resolv.conf of our own; empty: the system's.") },
+"How long it is believed that a name does not exist. What is no answer (a "
+"name server that is silent or fails) is believed for a second.") },
+{ ROW(TIME(dns_zone_check_period, "0"), OPT_RELOAD), HELP(
+"Period in which the serials of the zones of servers' names are asked for; the "
+"names of a zone that has changed are looked up again at once. 0: never.") },
+{ ROW(FILE_(resolv_conf, ""), OPT_RELOAD), HELP(
+"A resolv.conf of our own; empty: the system's. A file that changes is taken "
+"up by itself.") },
 #undef ROW
 
 /* ---- low level ---- */

@@ -29,7 +29,10 @@ static const struct option database_options[] = {
 "Database on the server; the same name if not given.") },
 { TEXT(database_conf, host, 0), HELP(
 "Server: a name, an address, a directory of Unix sockets (starting with / or "
-"@), or a comma list of these. Not given: a Unix socket in "
+"@), or a comma list of these. A name that begins with _, as in "
+"_postgresql._tcp.db.example, is a service (SRV records: targets and their "
+"ports, priorities, weights); server_tls_sslmode=verify-full then wants a "
+"certificate for the part behind _tcp. Not given: a Unix socket in "
 "unix_socket_dir.") },
 { NUMBER(database_conf, port, 1, 65535), .def = "5432", HELP(
 "Port of the server, also in the name of its Unix socket.") },

@@ -264,6 +264,23 @@ on_expired(struct server *s)
 		server_retire(s, reason);
 }
 
+void
+pool_look_if_moved(struct server *s)
+{
+	struct pool *p = s->pool;
+	bool idle;
+
+	if (!server_has_moved(s))
+		return;
+	pool_lock(p);
+	idle = s->state == SV_IDLE;
+	if (idle)
+		unshelve_locked(p, s, SV_TESTED);
+	pool_unlock(p);
+	if (idle)
+		server_retire(s, POOL_MOVED);
+}
+
 static void
 on_gone(struct server *s)
 {

@@ -35,6 +35,9 @@ void grant_locked(struct pool *p, struct waiter *w, struct server *s,
  * begin another. */
 int neediest_locked(const struct pool *p, int except, bool with_logins);
 
+/* Why a server is closed whose name stands for other addresses now. */
+#define POOL_MOVED "server address has changed (DNS)"
+
 /* How long a reset or check query may take. */
 #define TEST_US (30 * USEC_PER_SEC)
 

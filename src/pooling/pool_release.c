@@ -5,6 +5,7 @@
 #include "pool_private.h"
 #include "pooling/database.h"
 
+/* moved: it has been found before, since that may take another lock. */
 static void
 view_offer_locked(struct pool *p, const struct server *s, usec_t now,
     struct ledger_offer *o, int *to)
@@ -13,7 +14,7 @@ view_offer_locked(struct pool *p, const struct server *s, usec_t now,
 	usec_t hungry;
 
 	memset(o, 0, sizeof(*o));
-	o->stale = s->generation != p->generation;
+	o->stale = s->generation != p->generation || s->moved;
 	o->paused = p->paused;
 	o->dead = p->dead;
 	o->expired = s->lifetime_us ? now - s->born_us >= s->lifetime_us :
@@ -50,11 +51,11 @@ view_offer_locked(struct pool *p, const struct server *s, usec_t now,
 }
 
 static const char *
-close_text(enum ledger_fate fate)
+close_text(const struct server *s, enum ledger_fate fate)
 {
 	switch (fate) {
 	case LEDGER_CLOSE_STALE:
-		return "close_needed";
+		return s->moved ? POOL_MOVED : "close_needed";
 	case LEDGER_CLOSE_PAUSED:
 		return "pause mode";
 	case LEDGER_CLOSE_EXPIRED:
@@ -104,6 +105,7 @@ pool_offer(struct server *s)
 		server_retire(s, "it answered before it had read everything");
 		return;
 	}
+	(void)server_has_moved(s);
 	pool_lock(p);
 	counters_move(&p->stats, &s->counters);
 	set_inbound_locked(p, s, false);
@@ -153,7 +155,7 @@ pool_offer(struct server *s)
 		if (UNLIKELY(passed))
 			pool_pump(p);
 	} else {
-		server_retire(s, close_text(fate));
+		server_retire(s, close_text(s, fate));
 	}
 }
 

@@ -16,11 +16,27 @@ fail(struct preface *p, const char *text, char why[PREFACE_WHY])
 	return PREFACE_FAILED;
 }
 
+/* Whose certificate it must be. Of a service (_postgresql._tcp.db.example) that
+ * is the domain (RFC 6125): the names of its targets come from the DNS, which
+ * anybody may have forged. */
+static const char *
+name_of(const char *host)
+{
+	const char *dot = host;
+
+	while (dot != NULL && dot[0] == '_') {
+		dot = strchr(dot, '.');
+		if (dot != NULL)
+			dot++;
+	}
+	return dot != NULL && dot[0] != '\0' ? dot : host;
+}
+
 static enum preface_step
 shake(struct preface *p, struct stream *s, const struct server_target *t,
     const char *host, char why[PREFACE_WHY])
 {
-	struct tls_peer peer = { .host = host, .direct = t->tls_direct };
+	struct tls_peer peer = { .host = name_of(host), .direct = t->tls_direct };
 
 	p->phase = PREFACE_SHAKING;
 	if (!stream_start_tls(s, t->tls, &peer, SPAN(NULL, 0)))

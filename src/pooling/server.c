@@ -125,6 +125,7 @@ server_free(struct server *s)
 	if (s->host_counted)
 		hosts_end(s->target->hosts, s->host_i);
 	target_unref(s->target);
+	dns_host_unref(s->dns_host);
 	wipe(s->key, sizeof(s->key));
 	free(s->host);
 	free(s);
@@ -718,6 +719,15 @@ server_listen(struct server *s)
 {
 	stream_set_ops(&s->stream, &server_ops);
 	stream_resume(&s->stream);
+}
+
+bool
+server_has_moved(struct server *s)
+{
+	if (LIKELY(!s->dns_host))
+		return false;
+	s->moved = !dns_host_has(s->dns_host, &s->addr, &s->dns_version);
+	return s->moved;
 }
 
 /* ---- birth and moves ---- */

@@ -21,12 +21,17 @@
 /* Untracked ParameterStatus bytes that a server may tell at login. */
 #define WELCOME_MAX 16384
 
+/* An address that says nothing for so long is passed over while its name has
+ * others. One lost packet is sent again before. */
+#define ADDR_US (1200 * USEC_PER_MSEC)
+
 /* Apart from the server, since a look-up outlives an asker that gives up. */
 struct login_state {
 	struct server *server; /* NULL: it has given up */
 	bool asking; /* dns has it */
 	struct dns_query query;
 	size_t next_addr;
+	usec_t end_us; /* of the attempt; 0 = none */
 	bool asking_password; /* a program is being run for it */
 	struct password_query password;
 	struct buf request; /* the server's, meanwhile */
@@ -49,6 +54,7 @@ static void
 state_free(struct login_state *ls)
 {
 	auth_client_free(ls->auth);
+	dns_host_unref(ls->query.host);
 	buf_free(&ls->welcome);
 	buf_free(&ls->request);
 	wipe_free(ls->secret);
@@ -92,6 +98,14 @@ is_about_protocol(struct server *s, const struct err *e, bool told)
 	return true;
 }
 
+/* Another address of the same name is to be tried before this one. */
+static void
+blame_addr(struct server *s)
+{
+	if (s->dns_host && s->addr.family)
+		dns_host_blame(s->dns_host, &s->addr, loop_now(s->loop));
+}
+
 /* severity: of the server's own refusal; NULL if it is not one. */
 static void
 fail_as(struct server *s, const struct err *e, bool refused,
@@ -105,12 +119,15 @@ fail_as(struct server *s, const struct err *e, bool refused,
 			return;
 		s->login->failed = true;
 	}
-	if (is_about_protocol(s, e, severity != NULL))
+	if (is_about_protocol(s, e, severity != NULL)) {
 		s->try_other = true;
-	else if (s->host_counted && !refused &&
-	    (severity || strncmp(e->sqlstate, "08", 2) == 0))
-		s->try_other = hosts_failed(s->target->hosts, s->host_i, e,
-		    loop_now(s->loop));
+	} else if (!refused &&
+	    (severity || strncmp(e->sqlstate, "08", 2) == 0)) {
+		blame_addr(s);
+		if (s->host_counted)
+			s->try_other = hosts_failed(s->target->hosts,
+			    s->host_i, e, loop_now(s->loop));
+	}
 	server_label(s, label);
 	/* Many pools may fail for one reason. */
 	log_limited(&limit, 50 * USEC_PER_MSEC, LVL_WARNING,
@@ -131,7 +148,15 @@ where(const struct server *s, char *out, size_t cap)
 {
 	const char *host = s->host ? s->host : s->target->host;
 
-	if (host_is_unix(host) || !host[0])
+	char addr[ADDR_TEXT];
+
+	if (host[0] == '_' && s->addr.family) {
+		/* A service: the port is that of its target. */
+		addr_text(&s->addr, addr, sizeof(addr));
+		snprintf(out, cap, "%s (%s)", addr, host);
+	} else if (host[0] == '_')
+		snprintf(out, cap, "%s", host);
+	else if (host_is_unix(host) || !host[0])
 		snprintf(out, cap, "%s/.s.PGSQL.%d", host, s->target->port);
 	else if (strchr(host, ':'))
 		snprintf(out, cap, "[%s]:%d", host, s->target->port);
@@ -173,9 +198,20 @@ connect_error(int err)
 	}
 }
 
+static bool dial_next(struct server *s);
+
 void
 login_timed_out(struct server *s)
 {
+	struct login_state *ls = s->login;
+
+	if (s->state == SV_CONNECTING && ls->next_addr < ls->query.n_addrs &&
+	    (!ls->end_us || loop_now(s->loop) < ls->end_us)) {
+		stream_close(&s->stream);
+		blame_addr(s);
+		(void)dial_next(s);
+		return;
+	}
 	if (s->state == SV_CONNECTING)
 		fail_unreachable(s, "connection timed out", "connect timeout");
 	else
@@ -196,6 +232,22 @@ login_lost(struct server *s)
 
 static void dial(struct server *s, const struct addr *a);
 
+/* Of the attempt, or, while there are more addresses to try, of the next. */
+static void
+set_login_timer(struct server *s)
+{
+	const struct login_state *ls = s->login;
+	usec_t at = ls->end_us, step = loop_now(s->loop) + ADDR_US;
+
+	if (s->state == SV_CONNECTING &&
+	    ls->next_addr < ls->query.n_addrs && (!at || step < at))
+		at = step;
+	if (at)
+		timer_set(s->loop, &s->timer, at);
+	else
+		timer_clear(&s->timer);
+}
+
 /* The next address of the name, if there is one. */
 static bool
 dial_next(struct server *s)
@@ -204,7 +256,9 @@ dial_next(struct server *s)
 
 	if (ls->next_addr >= ls->query.n_addrs)
 		return false;
-	dial(s, &ls->query.addrs[ls->next_addr++]);
+	ls->next_addr++;
+	set_login_timer(s);
+	dial(s, &ls->query.addrs[ls->next_addr - 1]);
 	return true;
 }
 
@@ -221,6 +275,7 @@ dial(struct server *s, const struct addr *a)
 	if (fd < 0) {
 		int err = errno;
 
+		blame_addr(s);
 		if (a && dial_next(s))
 			return;
 		fail_unreachable(s, connect_error(err), "connect failed");
@@ -244,6 +299,9 @@ on_dns(struct dns_query *q)
 		fail_unreachable(s, q->err.msg, "server DNS lookup failed");
 		return;
 	}
+	s->dns_host = q->host;
+	s->dns_version = q->version;
+	q->host = NULL;
 	(void)dial_next(s);
 }
 
@@ -267,16 +325,14 @@ choose_host(struct server *s)
 
 /* A host that says nothing is not waited for while another may be alive. */
 static void
-set_login_timer(struct server *s)
+set_end(struct server *s)
 {
 	usec_t us = s->target->connect_timeout_us;
 
 	if (s->login->hasty && (!us || s->target->patience_us < us))
 		us = s->target->patience_us;
-	if (us)
-		timer_set(s->loop, &s->timer, s->born_us + us);
-	else
-		timer_clear(&s->timer);
+	s->login->end_us = us ? s->born_us + us : 0;
+	set_login_timer(s);
 }
 
 void
@@ -291,7 +347,7 @@ server_start(struct server *s, struct loop *l)
 	s->born_us = loop_now(l);
 	s->born_wall_us = clock_wall_us();
 	choose_host(s);
-	set_login_timer(s);
+	set_end(s);
 	if (host_is_unix(s->host)) {
 		dial(s, NULL);
 	} else if (addr_parse(&a, s->host, (uint16_t)s->target->port)) {
@@ -301,6 +357,7 @@ server_start(struct server *s, struct loop *l)
 		ls->query.port = (uint16_t)s->target->port;
 		ls->query.reply_to = l;
 		ls->query.answered = on_dns;
+		ls->query.wants_host = true;
 		ls->asking = true;
 		dns_ask(s->target->dns, &ls->query);
 	}
@@ -395,6 +452,7 @@ login_connected(struct server *s)
 
 	if (err) {
 		stream_close(&s->stream);
+		blame_addr(s);
 		if (!dial_next(s))
 			fail_unreachable(s, connect_error(err),
 			    "connect failed");
@@ -402,6 +460,7 @@ login_connected(struct server *s)
 	}
 	addr_of_socket(&s->local, s->stream.fd);
 	s->owner->enter(s, SV_LOGIN);
+	set_login_timer(s);
 	s->owner->progress(s);
 	if (s->target->log_connections) {
 		server_label(s, label);
@@ -760,6 +819,8 @@ logged_in(struct server *s)
 	if (s->login->modern &&
 	    atomic_load(&s->target->speaks) == SPEAKS_UNKNOWN)
 		atomic_store(&s->target->speaks, SPEAKS_3_2);
+	if (s->dns_host)
+		dns_host_praise(s->dns_host, &s->addr);
 	s->welcome = welcome_new(buf_span(&s->login->welcome), s->params);
 	login_state_free(s);
 	timer_clear(&s->timer);

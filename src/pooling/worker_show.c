@@ -126,7 +126,7 @@ worker_describe_server(struct worker *w, const struct server *s,
 	i->request_wall_us = to_wall(w, s->request_us);
 	i->wait_us = since(w, s->request_us);
 	i->close_needed = server_state(s) == SV_CLOSING ||
-	    s->generation != p->generation;
+	    s->generation != p->generation || s->moved;
 	i->ptr = s;
 	i->link = s->relay ? relay_client(s->relay) : NULL;
 	i->remote_pid = (int)s->pid;

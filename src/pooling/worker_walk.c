@@ -159,6 +159,26 @@ workers_flush_stats(struct hub *h, void (*done)(void *arg), void *arg)
 	workers_walk(h, &stats_walker, done, arg);
 }
 
+static void
+look_if_moved(struct worker *w, struct server *s, int slot, void *arg)
+{
+	(void)w;
+	(void)slot;
+	(void)arg;
+	pool_look_if_moved(s);
+}
+
+static const struct walker moved_walker = {
+	.lists = WALK_SERVERS,
+	.server = look_if_moved,
+};
+
+void
+workers_close_moved(struct hub *h)
+{
+	workers_walk(h, &moved_walker, NULL, NULL);
+}
+
 struct kill {
 	const struct database *db; /* NULL = all */
 	struct err err;

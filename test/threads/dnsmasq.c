@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,8 +88,18 @@ static void
 run(const struct dnsmasq *m, int port, int log_fd, pid_t parent)
 {
 	const struct passwd *nobody = getpwnam("nobody");
-	char port_arg[32], hosts_arg[160];
+	char port_arg[32], hosts_arg[160], listen_arg[64];
+	const char *argv[32] = { "dnsmasq", "--keep-in-foreground", port_arg,
+	    listen_arg, "--bind-interfaces", "--no-resolv", "--no-hosts",
+	    "--local=/test/", hosts_arg, "--conf-file=/dev/null",
+	    "--pid-file=", "--log-facility=-" };
+	size_t n = 0;
 
+	while (argv[n])
+		n++;
+	for (size_t i = 0; m->more && m->more[i] && n < 31; i++)
+		argv[n++] = m->more[i];
+	snprintf(listen_arg, sizeof(listen_arg), "--listen-address=%s", m->ip);
 	snprintf(port_arg, sizeof(port_arg), "--port=%d", port);
 	snprintf(hosts_arg, sizeof(hosts_arg), "--addn-hosts=%s", m->hosts);
 	if (geteuid() == 0 &&
@@ -99,10 +110,7 @@ run(const struct dnsmasq *m, int port, int log_fd, pid_t parent)
 	if (getppid() != parent)
 		_exit(126);
 	dup2(log_fd, STDERR_FILENO);
-	execl(find_program(), "dnsmasq", "--keep-in-foreground", port_arg,
-	    "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv",
-	    "--no-hosts", "--local=/test/", hosts_arg, "--conf-file=/dev/null",
-	    "--pid-file=", "--log-facility=-", (char *)NULL);
+	execv(find_program(), (char **)(uintptr_t)argv);
 	_exit(127);
 }
 
@@ -138,18 +146,24 @@ try_start(struct dnsmasq *m, int port)
 		run(m, port, ends[1], self);
 	close(ends[1]);
 	m->log_fd = ends[0];
-	snprintf(m->servers, sizeof(m->servers), "127.0.0.1:%d", port);
+	snprintf(m->servers, sizeof(m->servers), "%s:%d", m->ip, port);
 	return wait_started(m);
 }
 
 void
 dnsmasq_start(struct dnsmasq *m, const char *dir, const char *hosts)
 {
-	memset(m, 0, sizeof(*m));
+	bool any = m->port == 0;
+
+	m->pid = 0;
+	if (m->ip[0] == '\0')
+		strcpy(m->ip, "127.0.0.1");
 	snprintf(m->hosts, sizeof(m->hosts), "%s/hosts", dir);
 	write_file(m->hosts, hosts);
 	for (int tries = 0; tries < 5; tries++) {
-		if (try_start(m, free_port()))
+		if (any)
+			m->port = free_port();
+		if (try_start(m, m->port))
 			return;
 		dnsmasq_stop(m);
 	}
@@ -165,6 +179,13 @@ dnsmasq_stop(struct dnsmasq *m)
 	waitpid(m->pid, NULL, 0);
 	close(m->log_fd);
 	m->pid = 0;
+}
+
+void
+dnsmasq_restart(struct dnsmasq *m)
+{
+	dnsmasq_stop(m);
+	ck_assert(try_start(m, m->port));
 }
 
 void

@@ -15,14 +15,21 @@ struct dnsmasq {
 	int log_fd; /* held open for it to write to */
 	char hosts[128];
 	char servers[64]; /* for dns_settings */
+	char ip[32]; /* 127.0.0.1 unless set before */
+	int port; /* any free one unless set before */
+	/* More of the command line, up to a NULL; NULL = none. */
+	const char *const *more;
 };
 
 /* Says so on stderr when the program is missing. */
 bool dnsmasq_is_installed(void);
-/* dir: a folder it can read, for the hosts file; hosts: lines "ADDRESS NAME".
+/* All of m but ip, port and more is set here; these are 0 for most.
+ * dir: a folder it can read, for the hosts file; hosts: lines "ADDRESS NAME".
  * Aborts the test if it does not start. */
 void dnsmasq_start(struct dnsmasq *m, const char *dir, const char *hosts);
 void dnsmasq_stop(struct dnsmasq *m);
+/* Once more, on the same port, with what is in `more` now. */
+void dnsmasq_restart(struct dnsmasq *m);
 /* Other records from now on (soon). */
 void dnsmasq_set_hosts(struct dnsmasq *m, const char *hosts);
 /* Stops answering, without refusing; and goes on. */

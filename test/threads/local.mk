@@ -4,6 +4,7 @@ thread_tests = \
 	test/threads/test_cancel_keys \
 	test/threads/test_daemon \
 	test/threads/test_dns \
+	test/threads/test_dnsfaults \
 	test/threads/test_guard \
 	test/threads/test_keycache \
 	test/threads/test_listener \
@@ -21,8 +22,16 @@ test_threads_test_daemon_LDADD = $(core_libs) $(CHECK_LIBS)
 
 test_threads_test_dns_SOURCES = \
 	test/threads/test_dns.c \
+	test/threads/dns_rig.c test/threads/dns_rig.h \
 	test/threads/dnsmasq.c test/threads/dnsmasq.h
 test_threads_test_dns_LDADD = $(core_libs) $(CHECK_LIBS)
+
+test_threads_test_dnsfaults_SOURCES = \
+	test/threads/test_dnsfaults.c \
+	test/threads/dns_rig.c test/threads/dns_rig.h \
+	test/threads/dnsmasq.c test/threads/dnsmasq.h \
+	test/threads/liar.c test/threads/liar.h
+test_threads_test_dnsfaults_LDADD = $(core_libs) $(CHECK_LIBS)
 
 test_threads_test_keycache_LDADD = $(core_libs) $(CHECK_LIBS)
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dns_rig.h"
 #include "dnsmasq.h"
 #include "io/dns.h"
 
@@ -27,9 +28,6 @@
 static char dir[64];
 static char conf[96];
 static struct dnsmasq server;
-static struct loop *loop;
-static struct dns *dns;
-static int unanswered;
 
 static struct dns_settings
 settings(void)
@@ -73,75 +71,6 @@ with_ttl(usec_t max_ttl_us, usec_t nxdomain_ttl_us)
 	s.max_ttl_us = max_ttl_us;
 	s.nxdomain_ttl_us = nxdomain_ttl_us;
 	ck_assert_msg(dns_configure(dns, &s, &e), "%s", e.msg);
-}
-
-/* ---- asking ---- */
-
-static void
-count_down(struct dns_query *q)
-{
-	(void)q;
-	if (--unanswered == 0)
-		loop_stop(loop);
-}
-
-static void
-ask(struct dns_query *q, const char *name)
-{
-	memset(q, 0, sizeof(*q));
-	copy_str(q->name, sizeof(q->name), name);
-	q->port = 5432;
-	q->reply_to = loop;
-	q->answered = count_down;
-	unanswered++;
-	dns_ask(dns, q);
-}
-
-/* Runs the loop until all asked questions are answered. */
-static void
-wait_answers(void)
-{
-	loop_run(loop);
-	ck_assert_int_eq(unanswered, 0);
-}
-
-static void
-ask_one(struct dns_query *q, const char *name)
-{
-	ask(q, name);
-	wait_answers();
-}
-
-static const char *
-first_host(const struct dns_query *q)
-{
-	static char text[ADDR_TEXT];
-
-	ck_assert_msg(q->ok, "%s", q->err.msg);
-	addr_host(&q->addrs[0], text, sizeof(text));
-	return text;
-}
-
-static bool
-has_host(const struct dns_query *q, const char *host)
-{
-	for (size_t i = 0; i < q->n_addrs; i++) {
-		char text[ADDR_TEXT];
-
-		addr_host(&q->addrs[i], text, sizeof(text));
-		if (strcmp(text, host) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void
-assert_fails(const struct dns_query *q, const char *msg)
-{
-	ck_assert(!q->ok);
-	ck_assert_uint_eq(q->n_addrs, 0);
-	ck_assert_str_eq(q->err.sqlstate, "08001");
-	ck_assert_str_eq(q->err.msg, msg);
 }
 
 /* ---- what is answered ---- */
@@ -406,21 +335,6 @@ START_TEST (last_answer_outlives_the_name_server) {
 }
 END_TEST
 
-/* Asks again and again for 20 s at most, as a pool would. */
-static void
-ask_until(struct dns_query *q, const char *name, bool ok, const char *host)
-{
-	usec_t give_up = clock_mono_us() + 20 * USEC_PER_SEC;
-
-	do {
-		ask_one(q, name);
-		if (q->ok == ok && (!ok || strcmp(first_host(q), host) == 0))
-			return;
-		usleep(10000);
-	} while (clock_mono_us() < give_up);
-	ck_abort_msg("%s has not changed", name);
-}
-
 START_TEST (recovered_name_server_is_asked_again) {
 	struct dns_query q;
 
@@ -506,22 +420,26 @@ END_TEST
 /* ---- what SHOW says ---- */
 
 struct seen {
-	size_t names, addrs, over;
+	size_t names, addrs, over, good, failed;
 };
 
 static void
-see(void *arg, const char *name, usec_t ttl_us, const struct addr *addrs,
-    size_t n)
+see(void *arg, const struct dns_name_state *n)
 {
 	struct seen *seen = arg;
 
-	ck_assert_ptr_nonnull(name);
-	ck_assert(n == 0 || addrs != NULL);
+	ck_assert_ptr_nonnull(n->name);
+	ck_assert(n->n == 0 || n->addrs != NULL);
 	seen->names++;
-	seen->addrs += n;
-	if (ttl_us == 0)
+	seen->addrs += n->n;
+	if (n->ttl_us == 0)
 		seen->over++;
-	ck_assert_int_le(ttl_us, LONG_US);
+	if (n->age_us >= 0)
+		seen->good++;
+	if (n->last_why != NULL)
+		seen->failed++;
+	ck_assert_int_le(n->ttl_us, LONG_US);
+	ck_assert_int_eq(n->users, 0);
 }
 
 START_TEST (cache_can_be_walked) {
@@ -537,6 +455,10 @@ START_TEST (cache_can_be_walked) {
 	ck_assert_uint_eq(seen.names, 4);
 	ck_assert_uint_eq(seen.addrs, 1 + 3 + 0 + 1);
 	ck_assert_uint_eq(seen.over, 1);
+	ck_assert_uint_eq(seen.good, 3);
+	ck_assert_uint_eq(seen.failed, 1);
+	ck_assert(dns_look(dns, "ONE.test", see, &seen));
+	ck_assert(!dns_look(dns, "other.test", see, &seen));
 	ck_assert_uint_eq(dns_count_names(dns), 4);
 }
 END_TEST
