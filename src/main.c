@@ -23,6 +23,7 @@
 #include "control/inherit.h"
 #include "control/listener.h"
 #include "control/period.h"
+#include "control/sweep.h"
 #include "control/plane.h"
 #include "control/shutdown.h"
 #include "control/signals.h"
@@ -271,6 +272,7 @@ serve(struct process *p)
 	} else {
 		shutdown_init(pl);
 		period_start(pl);
+		sweep_start(pl);
 		signals_start(pl);
 		stand_alone(p);
 		takeover_ready(pl, p->predecessor);
@@ -279,6 +281,7 @@ serve(struct process *p)
 		loop_run(hub->main_loop);
 		takeover_close(pl);
 		signals_stop();
+		sweep_stop(pl);
 		period_stop(pl);
 		shutdown_fini(pl);
 		ok = true;

@@ -21,6 +21,8 @@ struct map *map_new_in(struct slab *slab);
 void map_free(struct map *m);
 size_t map_count(const struct map *m);
 void *map_get(const struct map *m, struct span key);
+/* The map's own copy of a key, good as long as its entry stands. */
+struct span map_key(const struct map *m, struct span key);
 /* Returns the value that stood there before, or NULL. */
 void *map_put(struct map *m, struct span key, void *value);
 void *map_del(struct map *m, struct span key);

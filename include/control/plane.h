@@ -141,6 +141,7 @@ struct plane {
 	struct counters console_mid, console_old;
 	usec_t mid_us, old_us; /* ends of the last periods */
 	struct timer period;
+	struct timer sweep;
 	bool rolling; /* a period's end is being worked on */
 };
 

@@ -27,13 +27,13 @@ struct registry;
 struct registry *registry_new(struct hub *hub);
 void registry_free(struct registry *r);
 
-/* The record of a database that cfg has (or its "*" allows); NULL if it has
- * none. Users are made for any name: call it for proven ones only. */
+/* The record of a database that cfg has (or its "*" allows), with a reference
+ * (database_unref()); NULL if it has none. Users are made for any name: call it for proven ones only. */
 struct database *registry_database(struct registry *r,
     const struct config *cfg, const char *name);
 struct user *registry_user(struct registry *r, const struct config *cfg,
     const char *name);
-/* Without making one. */
+/* Without making one, and without a reference. Main thread. */
 struct database *registry_find(struct registry *r, const char *name);
 
 struct pool_key {
@@ -102,6 +102,15 @@ void registry_end_period(struct registry *r, struct counters *sum);
 void registry_forget_welcomes(struct registry *r, const struct database *db);
 /* The part of registry_apply() about pools that sleep. */
 void registry_apply_asleep(struct registry *r, const struct config *cfg);
+
+/*
+ * Forgets pools that have slept for pool_idle_timeout, and databases made from
+ * the "*" line of which no pool was awake for autodb_idle_timeout; not while
+ * they are paused or disabled. A bounded number at a time: true if more is due.
+ * What pools have counted stays with their database, and goes with it. Main
+ * thread.
+ */
+bool registry_sweep(struct registry *r, const struct config *cfg);
 
 /* PAUSE and RESUME; db NULL = all. New pools of a paused database are born
  * paused. */

@@ -80,7 +80,7 @@ void workers_flush_stats(struct hub *h, void (*done)(void *arg), void *arg);
  * gone are closed, those in use when they are free. */
 void workers_close_moved(struct hub *h);
 /* (main) Closes all clients of a database (NULL = all) with FATAL e. */
-void workers_kill_database(struct hub *h, const struct database *db,
+void workers_kill_database(struct hub *h, struct database *db,
     const struct err *e, void (*done)(void *arg), void *arg);
 
 struct hub *worker_hub(struct worker *w);

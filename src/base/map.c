@@ -157,6 +157,15 @@ map_get(const struct map *m, struct span key)
 	return at != NULL && *at != NULL ? (*at)->value : NULL;
 }
 
+struct span
+map_key(const struct map *m, struct span key)
+{
+	struct node **at = find(m, key, (uint32_t)hash_bytes(key.p, key.n));
+
+	return at != NULL && *at != NULL ? SPAN((*at)->key, (*at)->key_n) :
+	    SPAN(NULL, 0);
+}
+
 static void
 grow(struct map *m)
 {

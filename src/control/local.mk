@@ -16,6 +16,7 @@ pooler_core_sources += \
 	include/control/source.h src/control/source.c \
 	include/control/plane.h src/control/plane.c \
 	include/control/period.h src/control/period.c \
+	include/control/sweep.h src/control/sweep.c \
 	include/control/pause.h src/control/pause.c \
 	include/control/suspend.h src/control/suspend.c \
 	include/control/diff.h src/control/diff.c \

@@ -8,6 +8,7 @@
 #include "control/listener.h"
 #include "control/period.h"
 #include "control/source.h"
+#include "control/sweep.h"
 #include "io/dns.h"
 #include "pooling/peers.h"
 #include "pooling/registry.h"
@@ -87,6 +88,7 @@ put_in_force(struct plane *pl, struct config *cfg, reload_done_fn *done,
 	registry_apply(hub->registry, hub->cfg);
 	workers_close_removed(hub);
 	period_rearm(pl);
+	sweep_rearm(pl);
 	config_unref(old);
 	return true;
 }

@@ -24,9 +24,11 @@ find(struct order *q, bool wildcard)
 	const char *name = q->command.arg;
 	struct database *db = NULL;
 
-	if (wildcard || config_database(hub->cfg, name) != NULL)
+	if (wildcard || config_database(hub->cfg, name) != NULL) {
 		db = registry_database(hub->registry, hub->cfg, name);
-	else
+		/* None goes but on this thread. */
+		database_unref(db);
+	} else
 		db = registry_find(hub->registry, name);
 	if (db == NULL)
 		order_fail(q, "3D000", "no such database: %s", name);

@@ -391,12 +391,13 @@ HELP(
 "At SIGTERM and SHUTDOWN WAIT_FOR_CLIENTS, close each client at the end of a "
 "transaction, one after the other, and be gone after this time at the latest; "
 "0: wait until the clients leave by themselves.") },
-{ ROW(TIME(autodb_idle_timeout, "3600"), OPT_RELOAD | OPT_LATER), HELP(
-"Forget a database made from the * line when it was unused for this long; "
-"0: never.") },
-{ ROW(TIME(pool_idle_timeout, "0"), OPT_RELOAD | OPT_LATER), HELP(
-"Forget a pool that had neither clients nor servers for this long; 0: "
-"never.") },
+{ ROW(TIME(autodb_idle_timeout, "3600"), OPT_RELOAD), HELP(
+"Forget a database made from the * line, with what was counted for it, when "
+"no pool of it had a client or a server for about this long; not while it is "
+"paused or disabled, nor within two stats_periods. 0: never.") },
+{ ROW(TIME(pool_idle_timeout, "0"), OPT_RELOAD), HELP(
+"Forget a pool that had neither clients nor servers for about this long. Its "
+"figures stay in those of its database. 0: never.") },
 { ROW(TIME(suspend_timeout, "10"), OPT_RELOAD), HELP(
 "During SUSPEND, drop connections that cannot be drained in this time; 0: "
 "wait for them.") },

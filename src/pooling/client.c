@@ -132,6 +132,7 @@ on_bury(struct task *t)
 	param_set_unref(c->asked);
 	texts_free(c->texts);
 	pool_unref(c->pool);
+	database_unref(c->db);
 	free(c->verdict);
 	free(c->call);
 	free(c);

@@ -207,6 +207,7 @@ client_adopt(struct client_home *h, struct parcel *p)
 		if (c) {
 			stmt_client_free(c->stmts);
 			pool_unref(c->pool);
+			database_unref(c->db);
 		}
 		free(c);
 		atomic_fetch_sub(&h->load, 1);

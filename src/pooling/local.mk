@@ -26,6 +26,7 @@ pooler_core_sources += \
 	include/pooling/registry.h src/pooling/registry.c \
 	src/pooling/registry_apply.c src/pooling/registry_impl.h \
 	src/pooling/registry_pool.c src/pooling/registry_sleep.c \
+	src/pooling/registry_sweep.c \
 	include/pooling/lookup.h src/pooling/lookup.c \
 	include/pooling/lookup_reply.h src/pooling/lookup_reply.c \
 	include/pooling/guard.h src/pooling/guard.c \

@@ -309,12 +309,14 @@ find_pool(const struct lookup_args *a, struct err *e)
 	if (key.db != NULL && atomic_load(&key.db->disabled)) {
 		err_set(e, "57P03", "authentication database \"%s\" is "
 		    "disabled", name);
+		database_unref(key.db);
 		return NULL;
 	}
 	p = key.db != NULL ? registry_pool(r, a->cfg, &key) : NULL;
 	if (p == NULL)
 		err_set(e, "57P01", "auth_query: database \"%s\" has just been "
 		    "removed", name);
+	database_unref(key.db);
 	return p;
 }
 

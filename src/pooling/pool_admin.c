@@ -20,6 +20,7 @@ pool_new(struct hub *hub, struct database *db, struct user *user,
 	pthread_mutex_init(&p->mu, NULL);
 	p->hub = hub;
 	p->db = db;
+	atomic_fetch_add(&db->refs, 1);
 	p->user = user;
 	p->user_name = user->name;
 	p->home = home;
@@ -78,6 +79,7 @@ pool_unref(struct pool *p)
 	fault_unref(p->down.fault);
 	pthread_mutex_destroy(&p->mu);
 	pool_free_sides(p);
+	database_unref(p->db);
 	free(p);
 }
 

@@ -20,6 +20,7 @@ registry_new(struct hub *hub)
 	r->slots = map_new_in(r->slab);
 	TAILQ_INIT(&r->awake);
 	TAILQ_INIT(&r->asleep);
+	TAILQ_INIT(&r->resting);
 	hub->rest = registry_rest;
 	return r;
 }
@@ -38,15 +39,19 @@ free_slot(void *arg, struct span key, void *value)
 	return true;
 }
 
+void
+registry_free_database(struct registry *r, struct database *d)
+{
+	quota_fini(&d->servers);
+	slab_give(r->slab, d->gone, counters_packed_size(d->gone));
+	slab_give(r->slab, d, sizeof(*d) + strlen(d->name) + 1);
+}
+
 static bool
 free_database(void *arg, struct span key, void *value)
 {
-	struct database *d = value;
-
 	(void)key;
-	quota_fini(&d->servers);
-	slab_give(arg, d->gone, counters_packed_size(d->gone));
-	slab_give(arg, d, sizeof(*d) + strlen(d->name) + 1);
+	registry_free_database(arg, value);
 	return true;
 }
 
@@ -78,7 +83,7 @@ registry_free(struct registry *r)
 	if (!r)
 		return;
 	map_each(r->slots, free_slot, r->slab);
-	map_each(r->databases, free_database, r->slab);
+	map_each(r->databases, free_database, r);
 	map_each(r->users, free_user, NULL);
 	config_unref(r->cfg);
 	while (r->settings) {
@@ -137,9 +142,12 @@ registry_database(struct registry *r, const struct config *cfg,
 		d->max_clients = config_max_db_client_connections(cfg, conf);
 		d->waiting.max = config_max_db_waiting(conf);
 		quota_init(&d->servers, config_max_db_connections(cfg, conf));
+		LIST_INIT(&d->slots);
 		map_put(r->databases, span_of(name), d);
+		registry_note_resting_locked(r, d);
 		made = automatic;
 	}
+	atomic_fetch_add(&d->refs, 1);
 	pthread_mutex_unlock(&r->mu);
 	if (made)
 		log_info("registered new auto-database: db=%s", name);

@@ -147,7 +147,10 @@ apply_database(void *arg, struct database *d)
 
 	if (!conf)
 		return;
+	pthread_mutex_lock(&a->r->mu);
 	d->automatic = automatic;
+	registry_note_resting_locked(a->r, d);
+	pthread_mutex_unlock(&a->r->mu);
 	d->max_clients = config_max_db_client_connections(a->cfg, conf);
 	d->waiting.max = config_max_db_waiting(conf);
 	quota_set_limit(&d->servers, config_max_db_connections(a->cfg, conf));

@@ -24,6 +24,8 @@ struct slot {
 	struct pool *pool; /* with a reference; NULL = asleep */
 	struct database *db;
 	TAILQ_ENTRY(slot) link; /* of those awake, or those asleep */
+	LIST_ENTRY(slot) of_db;
+	const char *name; /* the map's: "database\0user" */
 	/* while asleep */
 	struct welcome *welcome; /* NULL = none */
 	uint64_t stamp; /* of the target it was heard from */
@@ -41,6 +43,10 @@ struct registry {
 	struct map *slots; /* by "database\0user" */
 	struct slot_list awake;
 	struct slot_list asleep; /* in the order they fell asleep */
+	/* Automatic databases without a pool awake, in the order they lost the
+	 * last one. */
+	TAILQ_HEAD(, database) resting;
+	uint32_t periods; /* of SHOW STATS that have ended */
 	size_t n_asleep;
 	struct pool_settings *settings; /* all there ever were */
 	struct config *cfg; /* the newest; NULL before the first */
@@ -55,6 +61,9 @@ struct registry {
 /* registry.c: what cfg says of a database; *automatic: by its "*" line. */
 const struct database_conf *registry_conf(const struct config *cfg,
     const char *name, bool *automatic);
+
+/* Its record in the map has gone already. */
+void registry_free_database(struct registry *r, struct database *d);
 
 /* registry_pool.c */
 #define POOL_NAME_MAX 512
@@ -79,6 +88,8 @@ struct slot *registry_new_slot_locked(struct registry *r, struct span name,
     struct database *db);
 /* The pool is the slot's from now on, and has the welcome kept for it. */
 void registry_wake_locked(struct registry *r, struct slot *s, struct pool *p);
+/* Whether it is one that may be forgotten is seen here. */
+void registry_note_resting_locked(struct registry *r, struct database *d);
 /* Somebody drops a reference: perhaps the last but the registry's own. */
 void registry_rest(struct registry *r, struct pool *p);
 /* Takes a slot away whose pool is gone or asleep. */

@@ -332,6 +332,7 @@ registry_prewarm(struct registry *r, const struct config *cfg)
 		if (p)
 			pool_pump(p);
 		pool_unref(p);
+		database_unref(k.db);
 	}
 }
 

@@ -96,6 +96,7 @@ registry_end_period(struct registry *r, struct counters *sum)
 	buf_free(&r->earlier);
 	r->earlier = r->recent;
 	buf_init(&r->recent);
+	r->periods++;
 	pthread_mutex_unlock(&r->mu);
 }
 
@@ -168,10 +169,37 @@ registry_new_slot_locked(struct registry *r, struct span name,
 
 	memset(s, 0, sizeof(*s));
 	s->db = db;
+	s->since_s = (uint32_t)(clock_mono_us() / USEC_PER_SEC);
 	map_put(r->slots, name, s);
+	s->name = (const char *)map_key(r->slots, name).p;
+	LIST_INSERT_HEAD(&db->slots, s, of_db);
 	TAILQ_INSERT_TAIL(&r->asleep, s, link);
 	r->n_asleep++;
 	return s;
+}
+
+void
+registry_note_resting_locked(struct registry *r, struct database *d)
+{
+	bool rests = d->automatic && d->n_awake == 0;
+
+	if (d->resting == rests)
+		return;
+	d->resting = rests;
+	if (!rests) {
+		TAILQ_REMOVE(&r->resting, d, rest_link);
+		return;
+	}
+	d->rest_s = (uint32_t)(clock_mono_us() / USEC_PER_SEC);
+	d->rest_period = r->periods;
+	TAILQ_INSERT_TAIL(&r->resting, d, rest_link);
+}
+
+static void
+count_awake_locked(struct registry *r, struct database *d, int by)
+{
+	d->n_awake += by;
+	registry_note_resting_locked(r, d);
 }
 
 void
@@ -180,6 +208,7 @@ registry_wake_locked(struct registry *r, struct slot *s, struct pool *p)
 	TAILQ_REMOVE(&r->asleep, s, link);
 	TAILQ_INSERT_TAIL(&r->awake, s, link);
 	r->n_asleep--;
+	count_awake_locked(r, s->db, 1);
 	s->pool = p;
 	if (s->welcome && s->stamp == target_stamp(p->target))
 		p->welcome = s->welcome;
@@ -202,6 +231,7 @@ fall_asleep_locked(struct registry *r, struct slot *s, struct pool *p)
 	TAILQ_REMOVE(&r->awake, s, link);
 	TAILQ_INSERT_TAIL(&r->asleep, s, link);
 	r->n_asleep++;
+	count_awake_locked(r, s->db, -1);
 	atomic_store(&p->named, false);
 }
 
@@ -236,8 +266,10 @@ void
 registry_drop_slot_locked(struct registry *r, struct span name, struct slot *s)
 {
 	map_del(r->slots, name);
+	LIST_REMOVE(s, of_db);
 	if (s->pool) {
 		TAILQ_REMOVE(&r->awake, s, link);
+		count_awake_locked(r, s->db, -1);
 	} else {
 		TAILQ_REMOVE(&r->asleep, s, link);
 		r->n_asleep--;

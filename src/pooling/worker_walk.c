@@ -180,7 +180,7 @@ workers_close_moved(struct hub *h)
 }
 
 struct kill {
-	const struct database *db; /* NULL = all */
+	struct database *db; /* with a reference; NULL = all */
 	struct err err;
 	void (*done)(void *arg);
 	void *arg;
@@ -207,16 +207,19 @@ all_killed(void *arg)
 {
 	struct kill *k = arg;
 
+	database_unref(k->db);
 	k->done(k->arg);
 	free(k);
 }
 
 void
-workers_kill_database(struct hub *h, const struct database *db,
+workers_kill_database(struct hub *h, struct database *db,
     const struct err *e, void (*done)(void *arg), void *arg)
 {
 	struct kill *k = xcalloc(1, sizeof(*k));
 
+	if (db)
+		atomic_fetch_add(&db->refs, 1);
 	*k = (struct kill){ .db = db, .err = *e, .done = done, .arg = arg };
 	workers_walk(h, &kill_walker, all_killed, k);
 }

@@ -162,6 +162,7 @@ pool_is_empty(void *arg, struct pool *p)
 	ck_assert_int_eq(p->total, 0);
 	ck_assert_int_eq(p->n_waiting, 0);
 	ck_assert_int_eq(p->db->waiting.n, 0);
+	ck_assert_int_eq(p->db->refs, p->db->n_awake);
 	ck_assert_int_eq(p->user->waiting.n, 0);
 	ck_assert_int_eq(p->hub->waiting.n, 0);
 	ck_assert_int_eq(atomic_load(&p->n_clients), 0);

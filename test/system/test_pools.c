@@ -4,7 +4,10 @@
  */
 #include "fakepg.h"
 #include "fixture.h"
+#include "load.h"
+#include "raw.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Says hello and hangs up: its pool is empty again at once. */
@@ -160,6 +163,70 @@ START_TEST (sleeping_pool_of_a_removed_database_is_gone) {
 }
 END_TEST
 
+/* While others work, and without touching what is in use, paused or in the
+ * configuration. */
+START_TEST (automatic_databases_go_when_nobody_uses_them) {
+	struct load_plan plan = { .clients = 2,
+		.sql = "SELECT pg_sleep(0.005)" };
+	struct load *load;
+	PGconn *c, *idle;
+
+	pooler_start("worker_threads = 2\nserver_idle_timeout = 0.2\n"
+		     "stats_period = 1\nautodb_idle_timeout = 1\n[databases]\n"
+		     "* = host=127.0.0.1 port=@PGPORT@ dbname=app\n"
+		     "app3 = host=127.0.0.1 port=@PGPORT@\n");
+	load = load_start(&plan);
+	idle = client_open("dbname=app2");
+	for (int i = 0; i < 50; i++) {
+		char db[20];
+
+		snprintf(db, sizeof(db), "gone%d", i);
+		PQfinish(client_try("dbname=%s", db));
+	}
+	PQfinish(client_open("dbname=app3"));
+	console_ok("PAUSE paused");
+	ck_assert_int_eq(show_rows("DATABASES", "name=gone7"), 1);
+	WAIT_UNTIL(show_rows("DATABASES", "name=gone7") == 0 &&
+		show_rows("DATABASES", NULL) == 5, 20000);
+	ck_assert(pooler_logged(pooler_current(), "dropping database 'gone"
+	    "7' as it does not exist anymore or inactive auto-database"));
+	ck_assert_int_eq(show_rows("DATABASES", "name=paused"), 1);
+	ck_assert_int_eq(show_rows("DATABASES", "name=app2"), 1);
+	ck_assert_int_eq(show_rows("DATABASES", "name=app3"), 1);
+	sql_ok(idle, "SELECT 1");
+	PQfinish(idle);
+	c = client_open("dbname=gone7");
+	ck_assert_int_eq(sql_int(c, "SELECT 7"), 7);
+	ck_assert_int_eq(show("STATS", "database=gone7", "total_query_count"),
+	    1);
+	PQfinish(c);
+	load_stop(load);
+}
+END_TEST
+
+START_TEST (idle_pools_are_forgotten_and_their_figures_kept) {
+	PGconn *c;
+
+	pooler_start("server_idle_timeout = 1\nstats_period = 1\n"
+		     "pool_idle_timeout = 1\n[databases]\n"
+		     "app = host=127.0.0.1 port=@PGPORT@\n");
+	c = client_open("dbname=app user=bob");
+	ck_assert_int_eq(sql_int(c, "SELECT 7"), 7);
+	/* It has a client, then a server. */
+	fx_pause_ms(fx_scaled(2500));
+	ck_assert_int_eq(show_rows("POOLS", "database=app&user=bob"), 1);
+	PQfinish(c);
+	WAIT_UNTIL(show_rows("POOLS", "database=app") == 0, 15000);
+	ck_assert(pooler_logged(pooler_current(),
+	    "cleaning up idle pool for user bob on db app because: "));
+	ck_assert_int_eq(show("STATS", "database=app", "total_query_count"), 1);
+	c = client_open("dbname=app user=bob");
+	ck_assert_int_eq(sql_int(c, "SELECT 7"), 7);
+	ck_assert_int_eq(show("STATS", "database=app", "total_query_count"), 2);
+	PQfinish(c);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -171,5 +238,7 @@ main(void)
 	FX_ADD(s,
 	    sleeping_pool_welcomes_without_a_server_until_told_otherwise, 60);
 	FX_ADD(s, sleeping_pool_of_a_removed_database_is_gone, 60);
+	FX_ADD(s, automatic_databases_go_when_nobody_uses_them, 60);
+	FX_ADD(s, idle_pools_are_forgotten_and_their_figures_kept, 60);
 	return fx_main(s);
 }

@@ -80,6 +80,7 @@ rig_pool(struct rig *r, const char *db, const char *user)
 	};
 	struct pool *p = registry_pool(r->hub.registry, r->hub.cfg, &k);
 
+	database_unref(k.db);
 	ck_assert_int_lt(r->n_pools, RIG_POOLS);
 	atomic_fetch_add(&p->n_clients, 1);
 	r->pools[r->n_pools++] = p;

@@ -29,7 +29,10 @@ log_in(const struct config *cfg, const char *db, const char *user,
 		.keys = keys,
 	};
 
-	return k.db ? registry_pool(rig.hub.registry, cfg, &k) : NULL;
+	struct pool *p = k.db ? registry_pool(rig.hub.registry, cfg, &k) : NULL;
+
+	database_unref(k.db);
+	return p;
 }
 
 static void *
@@ -61,6 +64,149 @@ log_in_often(void *arg)
 	pool_unref(first);
 	return NULL;
 }
+
+#define GUESTS 3000
+
+/* Databases come with their clients, and go behind them. */
+static void *
+visit_automatic(void *arg)
+{
+	unsigned me = *(unsigned *)arg, i;
+	const struct config *cfg = rig.hub.cfg;
+
+	for (i = 0; i < GUESTS; i++) {
+		struct pool_key k = { .conf = cfg->autodb,
+			.login_user = "u1" };
+		char db[16];
+		struct pool *p;
+
+		snprintf(db, sizeof(db), "auto%u", (me * 7 + i) % 10);
+		k.db = registry_database(rig.hub.registry, cfg, db);
+		ck_assert_ptr_nonnull(k.db);
+		p = registry_pool(rig.hub.registry, cfg, &k);
+		ck_assert_ptr_nonnull(p);
+		database_unref(k.db);
+		ck_assert_str_eq(p->db->name, db);
+		pool_count(p, &(struct counters){ .logins = 1 });
+		pool_unref(p);
+	}
+	return NULL;
+}
+
+static void
+count_automatic(void *arg, struct database *d)
+{
+	*(int *)arg += d->automatic;
+}
+
+static int
+automatic_databases(void)
+{
+	int n = 0;
+
+	registry_each_database(rig.hub.registry, count_automatic, &n);
+	return n;
+}
+
+static void
+sweep_all(const struct config *cfg)
+{
+	struct counters sum = { 0 };
+	int i;
+
+	for (i = 0; i < 3; i++)
+		registry_end_period(rig.hub.registry, &sum);
+	while (registry_sweep(rig.hub.registry, cfg))
+		;
+}
+
+static void *
+end_over(void *arg)
+{
+	pthread_t *t = arg;
+	int i;
+
+	for (i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	atomic_store(&over, true);
+	return NULL;
+}
+
+static bool
+all_are_gone(void *arg)
+{
+	sweep_all(arg);
+	return automatic_databases() == 0;
+}
+
+START_TEST(automatic_databases_come_and_go_among_threads)
+{
+	static unsigned ids[THREADS] = { 0, 1, 2, 3 };
+	pthread_t threads[THREADS], joiner;
+	struct config *cfg;
+	int i;
+
+	rig_start(&rig, 2, "default_pool_size = 2\n");
+	cfg = rig_config(&rig, "", "[databases]\n* = host=/nowhere port=1\n");
+	cfg->autodb_idle_timeout_us = cfg->pool_idle_timeout_us = 1;
+	registry_apply(rig.hub.registry, cfg);
+	config_unref(rig.hub.cfg);
+	rig.hub.cfg = config_ref(cfg);
+	atomic_store(&over, false);
+	for (i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL,
+		    visit_automatic, &ids[i]), 0);
+	ck_assert_int_eq(pthread_create(&joiner, NULL, end_over, threads), 0);
+	while (!atomic_load(&over))
+		sweep_all(cfg);
+	pthread_join(joiner, NULL);
+	rig_await(all_are_gone, cfg, "the databases to go");
+	ck_assert_uint_eq(registry_count_pools(rig.hub.registry), 0);
+	config_unref(cfg);
+	rig_stop(&rig);
+}
+END_TEST
+
+static bool
+x_is_gone(void *arg)
+{
+	sweep_all(arg);
+	return registry_find(rig.hub.registry, "x") == NULL;
+}
+
+/* Who holds one, by whatever, finds it again. */
+START_TEST(automatic_database_in_use_stays)
+{
+	struct config *cfg;
+	struct database *d;
+	struct pool *p;
+
+	rig_start(&rig, 1, "default_pool_size = 2\n");
+	cfg = rig_config(&rig, "", "[databases]\n* = host=/nowhere port=1\n");
+	cfg->autodb_idle_timeout_us = cfg->pool_idle_timeout_us = 1;
+	registry_apply(rig.hub.registry, cfg);
+	d = registry_database(rig.hub.registry, cfg, "x");
+	sweep_all(cfg);
+	ck_assert_ptr_eq(registry_find(rig.hub.registry, "x"), d);
+	p = registry_pool(rig.hub.registry, cfg, &(struct pool_key){
+	    .db = d, .conf = cfg->autodb, .login_user = "u1" });
+	database_unref(d);
+	sweep_all(cfg);
+	ck_assert_ptr_eq(registry_find(rig.hub.registry, "x"), d);
+	pool_unref(p);
+	registry_pause(rig.hub.registry, d);
+	sweep_all(cfg);
+	ck_assert_ptr_eq(registry_find(rig.hub.registry, "x"), d);
+	registry_resume(rig.hub.registry, d);
+	d->disabled = true;
+	sweep_all(cfg);
+	ck_assert_ptr_eq(registry_find(rig.hub.registry, "x"), d);
+	d->disabled = false;
+	rig_await(x_is_gone, cfg, "the database to go");
+	config_unref(cfg);
+	rig_stop(&rig);
+}
+END_TEST
 
 static void *
 look_often(void *arg)
@@ -310,4 +456,6 @@ UNIT_MAIN(UNIT_SUITE("registry",
     raised_limit_serves_those_who_wait,
     lowered_limit_closes_what_is_above_it,
     lowered_size_closes_idle_servers,
-    lowered_limit_closes_idle_servers_of_all_its_pools))
+    lowered_limit_closes_idle_servers_of_all_its_pools,
+    automatic_databases_come_and_go_among_threads,
+    automatic_database_in_use_stays))
