@@ -119,10 +119,10 @@ END_TEST
 
 START_TEST(later_keys_warn_once_each_and_only_off_their_default)
 {
-	expect_report(QUIET "autodb_idle_timeout = 9\nso_reuseport=0\n"
+	expect_report(QUIET "login_notify_message = x\nso_reuseport=0\n"
 	    "max_prepared_statements = 200\nserver_tls_sslmode = allow\n"
 	    "[peers]\n1 = host=x\n",
-	    "warning: pooler.ini:3: \"autodb_idle_timeout\" has no "
+	    "warning: pooler.ini:3: \"login_notify_message\" has no "
 	    "effect in this version yet\n");
 }
 END_TEST
