@@ -506,10 +506,13 @@ resolver_configure(struct resolver *r, const char *resolv_conf,
 	const char *conf = resolv_conf != NULL ? resolv_conf : "";
 	struct file_stamp stamp = { .ino = 0 };
 
-	if (*conf != '\0' && access(conf, R_OK) != 0)
-		return err_set(e, "58P01",
-		    "could not read resolv_conf \"%s\": %s", conf,
-		    strerror(errno));
+	if (*conf != '\0' && access(conf, R_OK) != 0) {
+		err_set(e, "58P01", "could not read resolv_conf \"%s\": %s",
+		    conf, strerror(errno));
+		err_hint(e, "resolv_conf names a file like \""
+		    RESOLVER_CONF "\"; empty: that one");
+		return false;
+	}
 	/* Before the file is read: a change in between is then seen later. */
 	stamp_read(*conf != '\0' ? conf : RESOLVER_CONF, &stamp);
 	if (!replace_channel(r, conf, servers, e))

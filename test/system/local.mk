@@ -34,6 +34,7 @@ system_tests = \
 	test/system/test_matrix \
 	test/system/test_drivermatrix \
 	test/system/test_modes \
+	test/system/test_names \
 	test/system/test_prepared \
 	test/system/test_protocol \
 	test/system/test_pam \
@@ -110,6 +111,12 @@ test_system_test_log_LDADD = $(system_libs)
 test_system_test_matrix_LDADD = $(system_libs)
 test_system_test_drivermatrix_LDADD = $(system_libs)
 test_system_test_modes_LDADD = $(system_libs)
+test_system_test_names_SOURCES = \
+	test/system/test_names.c \
+	test/system/netns.c test/system/netns.h \
+	test/threads/dnsmasq.c test/threads/dnsmasq.h \
+	test/threads/liar.c test/threads/liar.h
+test_system_test_names_LDADD = $(system_libs)
 test_system_test_prepared_LDADD = $(system_libs)
 test_system_test_protocol_LDADD = $(system_libs)
 test_system_test_pam_LDADD = $(system_libs)
