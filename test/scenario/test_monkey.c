@@ -126,6 +126,19 @@ on_cancel(struct backend *k, const char *pid)
 	die(k, false);
 }
 
+/* Skips to Sync. */
+static void
+refuse(struct backend *b, const char *why)
+{
+	char text[80];
+
+	b->failed = true;
+	if (b->status == 'T')
+		b->status = 'E';
+	snprintf(text, sizeof(text), "E=ERROR %s", why);
+	mutter(b->peer, text);
+}
+
 static void
 on_extended(struct backend *b, const char *word)
 {
@@ -136,6 +149,9 @@ on_extended(struct backend *b, const char *word)
 		answer(b, "", "");
 	} else if (b->failed) {
 		return;
+	} else if (word[0] == 'P' && strstr(word, "refused by")) {
+		/* In the place of a message that has been refused. */
+		refuse(b, "42601 syntax error");
 	} else if (word[0] == 'P') {
 		copy_str(b->asked, sizeof(b->asked), word + 2);
 		mutter(b->peer, "1");
@@ -144,10 +160,7 @@ on_extended(struct backend *b, const char *word)
 	} else if (word[0] == 'D') {
 		mutter(b->peer, "T");
 	} else if (word[0] == 'E' && strcmp(b->asked, "fail") == 0) {
-		b->failed = true;
-		if (b->status == 'T')
-			b->status = 'E';
-		mutter(b->peer, "E=ERROR 22012 division by zero");
+		refuse(b, "22012 division by zero");
 	} else if (word[0] == 'E') {
 		check_zone(b, b->asked);
 		snprintf(text, sizeof(text), "D=%s|C=SELECT 1", b->asked + 7);
