@@ -107,6 +107,15 @@ struct pipeline {
 	uint8_t inline_ring[PIPELINE_INLINE];
 };
 
+/* For pipeline_pass(): by backend type, the kind of the entry that it may
+ * answer, and bits. 0: none. An entry of 0 is the client's Query. */
+#define PIPELINE_STAYS 0x20 /* more may come for the same entry */
+#define PIPELINE_QUERY 0x10 /* may answer a Query as well */
+#define PIPELINE_ASIDE 0x08 /* in the kind of what the server owes nothing for */
+#define PIPELINE_PLAIN 0xcf /* of an entry: its kind, and what makes it odd */
+
+extern const uint8_t pipeline_plain[256];
+
 void pipeline_init(struct pipeline *p);
 void pipeline_fini(struct pipeline *p);
 
@@ -139,18 +148,73 @@ void pipeline_abandon(struct pipeline *p);
 enum pipe_verdict pipeline_got(struct pipeline *p, uint8_t type,
     uint8_t status);
 
-/*
- * What pipeline_got() would say PIPE_FORWARD to without changing a thing: a
- * row, its description or its end, for a Query of the client. For the frame
- * loop, which meets little else. An entry of 0 is the client's Query.
- */
+/* It answers the client's Query, which goes on: pipeline_got() would say
+ * PIPE_FORWARD and change nothing. */
 static inline bool
-pipeline_passes(const struct pipeline *p, uint8_t type)
+pipeline_goes_on(const struct pipeline *p, uint8_t type)
 {
 	const uint8_t *ring = p->ring ? p->ring : p->inline_ring;
 
-	return (type == 'D' || type == 'T' || type == 'C') && p->count > 0 &&
-	    ring[p->head] == 0 && !p->copy_in && !p->failed && !p->in_doubt;
+	return (pipeline_plain[type] & PIPELINE_QUERY) && p->count &&
+	    !ring[p->head] && !p->copy_in && !p->failed && !p->in_doubt;
+}
+
+/*
+ * What the frame loop meets nearly always, without a call: an answer to the
+ * oldest entry, which is a plain one of the client's, and which leaves another
+ * one first that the server owes. True: done, as pipeline_got() would with
+ * PIPE_FORWARD; false: nothing has been done, ask pipeline_got().
+ */
+static inline bool
+pipeline_pass(struct pipeline *p, uint8_t type)
+{
+	const uint8_t *ring = p->ring ? p->ring : p->inline_ring;
+	uint8_t fits = pipeline_plain[type], first;
+	uint32_t next = p->head + 1;
+
+	if (!fits || !p->count || p->copy_in || p->failed || p->in_doubt)
+		return false;
+	first = ring[p->head];
+	if (!first)
+		return (fits & PIPELINE_QUERY) != 0;
+	if ((fits ^ first) & PIPELINE_PLAIN)
+		return false;
+	if (fits & PIPELINE_STAYS)
+		return true;
+	if (UNLIKELY(next >= p->cap || p->count == 1 ||
+		(ring[next] & PIPELINE_ASIDE)))
+		return false;
+	p->open = true;
+	p->owed--;
+	p->count--;
+	p->head = next;
+	return true;
+}
+
+/* Entries that pipeline_push() makes. */
+enum pipeline_entry {
+	PIPELINE_SENT_QUERY = 0,
+	PIPELINE_SENT_PARSE = 0x12, /* of the unnamed statement, the client's */
+	PIPELINE_SENT_NAMED_PARSE = 2, /* or of any that nobody follows */
+	PIPELINE_SENT_BIND = 3,
+	PIPELINE_SENT_DESCRIBE = 4,
+	PIPELINE_SENT_EXECUTE = 5,
+	PIPELINE_SENT_SYNC = 7,
+};
+
+/* Without a call: pipeline_sent(), or pipeline_unnamed_sent(), of something
+ * plain. False: nothing has been done, ask these. */
+static inline bool
+pipeline_push(struct pipeline *p, enum pipeline_entry e)
+{
+	uint32_t at = p->head + p->count;
+
+	if (UNLIKELY(p->count == p->cap || at >= p->cap || p->copy_stream))
+		return false;
+	(p->ring ? p->ring : p->inline_ring)[at] = e;
+	p->count++;
+	p->owed++;
+	return true;
 }
 
 /* Nothing owed, status I, no COPY under way. */

@@ -145,12 +145,47 @@ down_tells(struct relay *r, const uint8_t *body, size_t n)
 	return false;
 }
 
+/* Nobody wants to see a plain answer, nor the end of a plain command. */
+static inline bool
+down_is_quiet(const struct relay *r)
+{
+	return !r->state && !r->a.slow_us && !r->resets && !r->down_skip;
+}
+
+static inline bool
+tag_is_quiet(uint8_t c)
+{
+	return c != 'D' && c != 'P' && !tag_is_loud(c);
+}
+
+/* The whole messages at the front that are nothing but plain answers: where
+ * they end. */
+static inline const uint8_t *
+down_run(struct pipeline *pl, const uint8_t *p, const uint8_t *end)
+{
+	uint32_t len;
+
+	while ((size_t)(end - p) > WIRE_HEAD) {
+		len = (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 |
+		    (uint32_t)p[3] << 8 | p[4];
+		if (UNLIKELY(len < 4 || len >= (size_t)(end - p)))
+			break;
+		if (p[0] == 'C' && UNLIKELY(!tag_is_quiet(p[WIRE_HEAD])))
+			break;
+		if (!pipeline_pass(pl, p[0]))
+			break;
+		p += len + 1;
+	}
+	return p;
+}
+
 /* Handles the server's bytes; returns how many are left over, or -1. */
 static ssize_t
 feed_down(struct relay *r, const uint8_t *p, size_t n)
 {
 	struct pipeline *pl = &relay_server_of(r)->pipeline;
 	const uint8_t *from = p;
+	const uint8_t *run;
 	struct frame_info f;
 	enum frame kind;
 	enum pipe_verdict v;
@@ -159,6 +194,11 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 
 	gather_begin(&r->home->out, r->a.client);
 	for (;;) {
+		if (LIKELY(down_is_quiet(r))) {
+			run = down_run(pl, p, p + n);
+			n -= (size_t)(run - p);
+			p = run;
+		}
 		if (UNLIKELY(pl->news) && !r->down_skip) {
 			down_put(r, from, p);
 			from = p;
@@ -185,7 +225,7 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 		take = f.size < n ? f.size : n;
 		if (f.type == 'C' && (r->tracked || r->resets))
 			down_tag(r, SPAN(p + WIRE_HEAD, take - WIRE_HEAD));
-		if (LIKELY(pipeline_passes(pl, f.type)) &&
+		if (LIKELY(pipeline_goes_on(pl, f.type)) &&
 		    LIKELY(f.type != 'C' || !down_tells(r, p + WIRE_HEAD,
 			take - WIRE_HEAD))) {
 			r->down_forward = true;

@@ -47,48 +47,173 @@ fail(struct err *e, const char *sqlstate, const char *text)
 
 /*
  * Nearly all messages name no statement, and their text does nothing, as a
- * glance tells: these go on as they are. True: nobody else has to look at it.
- * (What the glance leaves behind is what relay_statement_query() and
- * relay_state_up() would.)
+ * glance tells: runs of these go on as they are. What up_run() leaves behind is
+ * what up_message() would; whatever it is not sure of it leaves to that one.
  */
 static inline bool
-is_ordinary(struct relay *r, const struct frame_info *f, const uint8_t *body,
+up_is_quiet(const struct relay *r)
+{
+	const struct server *s = relay_server_of(r);
+
+	return !r->state && !*r->a.texts && !r->looked && !r->sql_portal &&
+	    !r->named_commit && !r->up_skip && !r->a.slow_us &&
+	    !r->a.no_query && !(s->stmts && stmt_server_waits(s->stmts));
+}
+
+/* The text of a Query or Parse, with its zero: nothing but plain. */
+static inline bool
+up_is_plain(const uint8_t *text, size_t n)
+{
+	return n > 0 && !text[n - 1] && !may_start_commit(text, n - 1) &&
+	    sql_is_plain(SPAN(text, n - 1));
+}
+
+static bool
+run_query(struct relay *r, struct stmt_unnamed *u, const uint8_t *text,
     size_t n)
 {
 	struct server *s = relay_server_of(r);
-	struct stmt_client *c = *r->a.stmts;
-	struct stmt_unnamed *u = c ? stmt_client_unnamed(c) : NULL;
+	bool first = !s->pipeline.count;
 
-	if (UNLIKELY(r->state || *r->a.texts || r->looked || r->sql_portal ||
-		(s->stmts && stmt_server_waits(s->stmts))))
+	if (!up_is_plain(text, n) ||
+	    !pipeline_push(&s->pipeline, PIPELINE_SENT_QUERY))
 		return false;
-	switch (f->type) {
+	s->unnamed_id = 0;
+	if (UNLIKELY(u != NULL))
+		stmt_unnamed_clear(u);
+	if (first)
+		r->may_set = false;
+	r->text_batch++;
+	return true;
+}
+
+static bool
+run_parse(struct relay *r, struct stmt_unnamed *u, const uint8_t *body,
+    size_t n)
+{
+	struct server *s = relay_server_of(r);
+	const uint8_t *end = n > 1 && !body[0] ? memchr(body + 1, 0, n - 1) :
+						 NULL;
+	struct span tail = SPAN(body + 1, n - 1);
+	bool first = !s->pipeline.count;
+
+	if (!end || !u || !r->tracked ||
+	    !up_is_plain(body + 1, (size_t)(end - body)) ||
+	    stmt_text_sets(tail) ||
+	    !pipeline_push(&s->pipeline, PIPELINE_SENT_PARSE))
+		return false;
+	s->unnamed_id = ++r->home->unnamed_id;
+	r->unnamed_batch = r->batch;
+	stmt_unnamed_set(u, s->unnamed_id, tail);
+	if (first)
+		r->may_set = false;
+	return true;
+}
+
+static bool
+run_sync(struct relay *r)
+{
+	if (!pipeline_push(&relay_server_of(r)->pipeline, PIPELINE_SENT_SYNC))
+		return false;
+	r->batch++;
+	r->text_batch++;
+	return true;
+}
+
+/* The unnamed portal from the client's unnamed statement, which is what the
+ * server's is. */
+static inline bool
+run_bind(struct relay *r, const struct stmt_unnamed *u, const uint8_t *body,
+    size_t n)
+{
+	struct server *s = relay_server_of(r);
+
+	return n > 1 && !body[0] && !body[1] && (!r->tracked ||
+	    (u && r->unnamed_batch == r->batch && u->id &&
+		u->id == s->unnamed_id && u->does == STMT_PLAIN)) &&
+	    pipeline_push(&s->pipeline, PIPELINE_SENT_BIND);
+}
+
+/* What a session does is its own affair, but for a COMMIT. */
+static bool
+run_session(struct relay *r, uint8_t type, const uint8_t *body, size_t n)
+{
+	struct pipeline *p = &relay_server_of(r)->pipeline;
+	const uint8_t *text;
+
+	switch (type) {
 	case 'Q':
-		if (!n || n + WIRE_HEAD != f->size || body[n - 1] ||
-		    !sql_is_plain(SPAN(body, n - 1)))
-			return false;
-		s->unnamed_id = 0;
-		if (UNLIKELY(u != NULL))
-			stmt_unnamed_clear(u);
-		r->may_set = r->may_set && s->pipeline.count;
-		r->text_batch++;
-		return true;
+		return !may_start_commit(body, n) &&
+		    pipeline_push(p, PIPELINE_SENT_QUERY);
+	case 'P':
+		text = memchr(body, 0, n);
+		return text && !may_start_commit(text + 1,
+		    n - (size_t)(text + 1 - body)) &&
+		    pipeline_push(p, PIPELINE_SENT_NAMED_PARSE);
 	case 'B':
-		return n > 1 && !body[0] && !body[1] && (!r->tracked ||
-		    (u && r->unnamed_batch == r->batch && u->id &&
-			u->id == s->unnamed_id && u->does == STMT_PLAIN));
-	case 'S':
-		r->text_batch++;
-		return true;
+		return pipeline_push(p, PIPELINE_SENT_BIND);
 	case 'D':
-	case 'C':
-		return n > 0 && body[0] == 'P';
+		return pipeline_push(p, PIPELINE_SENT_DESCRIBE);
 	case 'E':
+		return pipeline_push(p, PIPELINE_SENT_EXECUTE);
+	case 'S':
+		return run_sync(r);
 	case 'H':
 	case 'd':
 		return true;
 	}
 	return false;
+}
+
+static bool
+run_one(struct relay *r, struct stmt_unnamed *u, uint8_t type,
+    const uint8_t *body, size_t n)
+{
+	struct pipeline *p = &relay_server_of(r)->pipeline;
+
+	if (!r->watched && !r->tracked && !r->asked_for)
+		return run_session(r, type, body, n);
+	switch (type) {
+	case 'Q':
+		return run_query(r, u, body, n);
+	case 'P':
+		return run_parse(r, u, body, n);
+	case 'B':
+		return run_bind(r, u, body, n);
+	case 'D':
+		return n > 0 && body[0] == 'P' &&
+		    pipeline_push(p, PIPELINE_SENT_DESCRIBE);
+	case 'E':
+		return pipeline_push(p, PIPELINE_SENT_EXECUTE);
+	case 'S':
+		return run_sync(r);
+	case 'H':
+	case 'd':
+		return true;
+	}
+	return false;
+}
+
+/* The whole messages at the front: where they end. */
+static const uint8_t *
+up_run(struct relay *r, const uint8_t *p, const uint8_t *end)
+{
+	struct stmt_client *c = *r->a.stmts;
+	struct stmt_unnamed *u = c ? stmt_client_unnamed(c) : NULL;
+	uint32_t len;
+
+	while ((size_t)(end - p) >= WIRE_HEAD) {
+		len = (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 |
+		    (uint32_t)p[3] << 8 | p[4];
+		if (UNLIKELY(len < 4 || len >= (size_t)(end - p) ||
+			len > r->a.max_packet) ||
+		    !run_one(r, u, p[0], p + WIRE_HEAD, len - 4))
+			break;
+		if (!r->query_us)
+			relay_begin_query(r);
+		p += len + 1;
+	}
+	return p;
 }
 
 /* In session mode a text is read for what it RESETs, no more. */
@@ -137,9 +262,6 @@ up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
 		relay_slow_text(r, f->type, p + WIRE_HEAD, n - WIRE_HEAD);
 	if (!r->watched && UNLIKELY(r->asked_for))
 		up_session(r, f, p + WIRE_HEAD, n - WIRE_HEAD);
-	if ((!r->watched && !r->tracked) ||
-	    LIKELY(is_ordinary(r, f, p + WIRE_HEAD, n - WIRE_HEAD)))
-		goto book;
 	if (r->watched && LIKELY(!r->looked) &&
 	    UNLIKELY(!relay_state_up(r, f, p, n, e)))
 		return relay_refuse(r, f, p, n, from, e);
@@ -157,7 +279,6 @@ up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
 		if (up != RELAY_UP_PASS)
 			return up;
 	}
-book:
 	if (UNLIKELY(!pipeline_sent(&s->pipeline, f->type)))
 		return fail(e, "54000", "too many messages in one pipeline");
 	return RELAY_UP_PASS;
@@ -200,7 +321,7 @@ up_answer(struct relay *r)
 size_t
 relay_feed_up(struct relay *r, const uint8_t *p, size_t n)
 {
-	const uint8_t *from = p;
+	const uint8_t *from = p, *run;
 	struct frame_info f;
 	struct err e;
 	enum frame kind;
@@ -209,6 +330,13 @@ relay_feed_up(struct relay *r, const uint8_t *p, size_t n)
 
 	gather_begin(&r->home->out, &relay_server_of(r)->stream);
 	while (n > 0) {
+		if (LIKELY(up_is_quiet(r))) {
+			run = up_run(r, p, p + n);
+			n -= (size_t)(run - p);
+			p = run;
+			if (!n)
+				break;
+		}
 		if (r->up_skip) {
 			take = r->up_skip < n ? r->up_skip : n;
 			r->up_skip -= (uint32_t)take;

@@ -18,7 +18,8 @@ enum kind {
 	FAKE_CLOSE,
 };
 
-_Static_assert(QUERY == 0, "pipeline_passes() counts on it");
+_Static_assert(QUERY == 0 && SYNC < PIPELINE_ASIDE && MARK == PIPELINE_ASIDE,
+    "pipeline_pass() counts on it");
 
 #define OWN 0x80
 #define TRACKED 0x40
@@ -26,6 +27,17 @@ _Static_assert(QUERY == 0, "pipeline_passes() counts on it");
 #define UNNAMED 0x10
 #define KIND 0x0f
 #define BIT(kind) (1u << (kind))
+
+_Static_assert((OWN | TRACKED | KIND) == PIPELINE_PLAIN,
+    "a refused one is tracked as well; an unnamed one is plain");
+
+#define IS(e, kind) ((int)(e) == (int)(kind))
+_Static_assert(IS(PIPELINE_SENT_QUERY, QUERY) &&
+    IS(PIPELINE_SENT_PARSE, PARSE | UNNAMED) &&
+    IS(PIPELINE_SENT_NAMED_PARSE, PARSE) && IS(PIPELINE_SENT_BIND, BIND) &&
+    IS(PIPELINE_SENT_DESCRIBE, DESCRIBE) &&
+    IS(PIPELINE_SENT_EXECUTE, EXECUTE) && IS(PIPELINE_SENT_SYNC, SYNC),
+    "entries that pipeline_push() makes");
 
 #define EXTENDED (BIT(PARSE) | BIT(BIND) | BIT(DESCRIBE) | BIT(EXECUTE) | \
 	BIT(CLOSE))
@@ -84,6 +96,15 @@ static const struct {
 	['N'] = { ASIDE, 0, 0 },
 	['S'] = { ASIDE, 0, 0 },
 	['A'] = { ASYNC, 0, 0 },
+};
+
+const uint8_t pipeline_plain[256] = {
+	['1'] = PARSE,
+	['2'] = BIND,
+	['n'] = DESCRIBE,
+	['T'] = DESCRIBE | PIPELINE_QUERY,
+	['D'] = EXECUTE | PIPELINE_QUERY | PIPELINE_STAYS,
+	['C'] = EXECUTE | PIPELINE_QUERY,
 };
 
 bool
