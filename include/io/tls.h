@@ -98,6 +98,9 @@ void tls_close(struct tls *t, struct buf *out);
 
 /* The handshake is over. */
 bool tls_is_up(const struct tls *t);
+/* What was to be sent when the handshake came to its end may go with what is
+ * written next, since nobody waits for it: tickets of TLS 1.3. */
+bool tls_may_wait(const struct tls *t);
 /* Plain bytes that tls_read() would give without more ciphertext. */
 bool tls_has_plain(const struct tls *t);
 /* Why it failed, for logs and clients of ours: version, reason, alert. "" if

@@ -48,6 +48,7 @@ struct stream_tls {
 	struct tls *tls;
 	struct stream *stream;
 	struct keep in; /* ciphertext that came and was not opened */
+	struct buf late; /* sealed; leaves with what is written next */
 	bool pending; /* readable() is owed without an event */
 	bool closed; /* the peer said close_notify */
 	bool said_close; /* we did */
@@ -147,27 +148,33 @@ static void
 free_tls(struct stream_tls *t)
 {
 	free(t->in.data);
+	buf_free(&t->late);
 	tls_free(t->tls);
 	free(t);
 }
 
-/* The session's last words go out if the socket takes them at once. */
+/* The session's last words go out if the socket takes them at once. A peer that
+ * has said goodbye has mostly gone, and is told by the end of file if not. */
+static void
+say_goodbye(struct stream *s)
+{
+	struct stream_tls *t = s->tls;
+
+	if (s->broken || keep_len(&s->out) || t->said_close || t->closed)
+		return;
+	tls_close(t->tls, &t->late);
+	if (buf_len(&t->late))
+		(void)send(s->fd, buf_head(&t->late), buf_len(&t->late),
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 void
 stream_tls_close(struct stream *s)
 {
 	struct stream_tls *t = s->tls;
-	struct shared *sh;
 
 	if (s->attached) {
-		if (!s->broken && !keep_len(&s->out) && !t->said_close) {
-			sh = shared_of(s);
-			tls_close(t->tls, &sh->out);
-			if (buf_len(&sh->out))
-				(void)send(s->fd, buf_head(&sh->out),
-				    buf_len(&sh->out),
-				    MSG_NOSIGNAL | MSG_DONTWAIT);
-			buf_reset(&sh->out);
-		}
+		say_goodbye(s);
 		loop_undefer(s->loop, &t->wake);
 		timer_fini(&t->again);
 		keep_clear(loop_keeps(s->loop), &t->in);
@@ -219,11 +226,17 @@ stream_tls_detach(struct stream *s)
 static bool
 send_sealed(struct stream *s, struct shared *sh)
 {
+	struct buf *late = &s->tls->late;
 	bool ok = true;
 
-	if (buf_len(&sh->out))
+	if (UNLIKELY(buf_len(late)) && buf_len(&sh->out)) {
+		buf_append(late, buf_head(&sh->out), buf_len(&sh->out));
+		ok = stream_raw_write(s, buf_head(late), buf_len(late));
+		buf_free(late);
+	} else if (buf_len(&sh->out)) {
 		ok = stream_raw_write(s, buf_head(&sh->out),
 		    buf_len(&sh->out));
+	}
 	buf_reset(&sh->out);
 	return ok;
 }
@@ -363,6 +376,11 @@ open_or_shake(struct stream *s, struct shared *sh, struct span *in, uint8_t *p,
 	sh->spent_us += clock_mono_us() - begun;
 	if (step != TLS_DONE)
 		return step;
+	if (tls_may_wait(tls)) {
+		buf_append(&s->tls->late, buf_head(&sh->out),
+		    buf_len(&sh->out));
+		buf_reset(&sh->out);
+	}
 	return open_records(s, sh, in, p, cap, done);
 }
 
