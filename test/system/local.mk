@@ -29,6 +29,7 @@ system_tests = \
 	test/system/test_leaks \
 	test/system/test_interleave \
 	test/system/test_hosts \
+	test/system/test_hostfaults \
 	test/system/test_listen \
 	test/system/test_log \
 	test/system/test_matrix \
@@ -106,6 +107,10 @@ test_system_test_ldap_LDADD = $(system_libs)
 test_system_test_leaks_LDADD = $(system_libs)
 test_system_test_interleave_LDADD = $(system_libs)
 test_system_test_hosts_LDADD = $(system_libs)
+test_system_test_hostfaults_SOURCES = \
+	test/system/test_hostfaults.c \
+	test/system/netns.c test/system/netns.h
+test_system_test_hostfaults_LDADD = $(system_libs)
 test_system_test_listen_LDADD = $(system_libs)
 test_system_test_log_LDADD = $(system_libs)
 test_system_test_matrix_LDADD = $(system_libs)

@@ -70,6 +70,17 @@ netns_enter(void)
 	return false;
 }
 
+void
+netns_two_hosts(void)
+{
+	if (strchr(pg_text("SHOW listen_addresses"), ',') != NULL)
+		return;
+	pg_exec("ALTER SYSTEM SET listen_addresses = '" NETNS_FIRST ", "
+	    NETNS_SECOND "'");
+	pg_stop("fast");
+	pg_start();
+}
+
 bool
 netns_can_firewall(void)
 {

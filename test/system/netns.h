@@ -22,4 +22,9 @@ enum firewall {
 /* For TCP to ip (all ports) and back. */
 void netns_firewall(const char *ip, enum firewall f);
 
+/* From now on PostgreSQL is at both of these, which stand for two machines. */
+#define NETNS_FIRST "127.0.0.1"
+#define NETNS_SECOND "127.0.0.2"
+void netns_two_hosts(void);
+
 #endif

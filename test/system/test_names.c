@@ -17,22 +17,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define FIRST "127.0.0.1"
-#define SECOND "127.0.0.2"
+#define FIRST NETNS_FIRST
+#define SECOND NETNS_SECOND
 #define DNS_IP "127.0.0.53"
 
 static struct dnsmasq server;
-
-/* One PostgreSQL at two addresses, which stand for two machines. */
-static void
-listen_on_both(void)
-{
-	if (strchr(pg_text("SHOW listen_addresses"), ',') != NULL)
-		return;
-	pg_exec("ALTER SYSTEM SET listen_addresses = '" FIRST ", " SECOND "'");
-	pg_stop("fast");
-	pg_start();
-}
 
 static const char *
 in_top(const char *name)
@@ -58,7 +47,7 @@ write_resolv_conf(const char *ip)
 static struct pooler *
 start(const char *host, const char *more)
 {
-	listen_on_both();
+	netns_two_hosts();
 	if (netns_can_firewall())
 		netns_firewall("", FIREWALL_OFF);
 	write_resolv_conf(DNS_IP);
@@ -376,7 +365,7 @@ START_TEST (service_tells_targets_ports_and_priorities) {
 	snprintf(second, sizeof(second), "--srv-host=" SERVICE
 	    ",two.test,%d,2,10", pg_port());
 	serve(FIRST " one.test\n" SECOND " two.test\n", args);
-	listen_on_both();
+	netns_two_hosts();
 	write_resolv_conf(DNS_IP);
 	p = pooler_start("resolv_conf = @TOP@/resolv.conf\n"
 	    "dns_max_ttl = 0.5\n[databases]\n"
