@@ -19,6 +19,7 @@ struct slot;
 
 struct database {
 	bool automatic; /* made from the "*" line */
+	bool strange; /* ... and nobody has been let in to it yet */
 	/* Pools, and whoever is about to ask for one. An automatic one goes
 	 * only when there are none. Taken under the registry's mutex. */
 	_Atomic int refs;

@@ -33,6 +33,13 @@ struct database *registry_database(struct registry *r,
     const struct config *cfg, const char *name);
 struct user *registry_user(struct registry *r, const struct config *cfg,
     const char *name);
+/* The same for a login that has not been proven yet, whose secret is asked for
+ * there. Strangers may name what they like, so those that nobody was ever let
+ * in to are bounded in number, and go soon. NULL also when there are too many
+ * (*many). */
+#define STRANGE_DATABASES_MAX 200
+struct database *registry_ask_database(struct registry *r,
+    const struct config *cfg, const char *name, bool *many);
 /* Without making one, and without a reference. Main thread. */
 struct database *registry_find(struct registry *r, const char *name);
 

@@ -14,7 +14,7 @@ shorter(usec_t a, usec_t b)
 	return a == 0 || (b > 0 && b < a) ? b : a;
 }
 
-/* 0 = never. */
+/* Databases that only strangers have asked for go in any case. */
 static usec_t
 interval_us(const struct config *cfg)
 {
@@ -22,7 +22,7 @@ interval_us(const struct config *cfg)
 	    cfg->pool_idle_timeout_us) / 8;
 
 	if (cfg->autodb_idle_timeout_us <= 0 && cfg->pool_idle_timeout_us <= 0)
-		return 0;
+		return SWEEP_MAX_US;
 	return us < SWEEP_MIN_US ? SWEEP_MIN_US :
 	    us > SWEEP_MAX_US    ? SWEEP_MAX_US :
 				   us;

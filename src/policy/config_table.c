@@ -464,7 +464,8 @@ HELP(
 { ROW(TEXT(auth_dbname, NULL), OPT_RELOAD), HELP(
 "Database of [databases] in which auth_query runs; not given: the one that the "
 "client wants. With a * line it should be given, as every name that a stranger "
-"thinks of is looked up in a database of that name else.") },
+"thinks of is looked up in a database of that name else; of such names, 200 "
+"are kept at most until somebody is let in.") },
 { ROW(INT(auth_fail_max, "0", 0, 1000000), OPT_RELOAD | OPT_OURS), HELP(
 "Failed logins from one address, or of one user, after which more are "
 "refused for a while: 1 second at first, and twice as long with each further "

@@ -282,6 +282,19 @@ lookup_is_possible(const struct config *cfg, const struct database_conf *conf)
 	return conf != NULL || config_auth_dbname(cfg, conf)[0] != '\0';
 }
 
+/* auth_dbname is the configuration's word, a database that the client names is
+ * a stranger's. */
+static struct database *
+database_to_ask(const struct lookup_args *a, const char *name, bool *many)
+{
+	struct registry *r = a->hub->registry;
+
+	*many = false;
+	if (config_auth_dbname(a->cfg, a->conf)[0] != '\0')
+		return registry_database(r, a->cfg, name);
+	return registry_ask_database(r, a->cfg, name, many);
+}
+
 static struct pool *
 find_pool(const struct lookup_args *a, struct err *e)
 {
@@ -293,6 +306,7 @@ find_pool(const struct lookup_args *a, struct err *e)
 		.own_user = true,
 	};
 	struct pool *p;
+	bool many;
 
 	if (name[0] == '\0')
 		name = a->database;
@@ -305,7 +319,14 @@ find_pool(const struct lookup_args *a, struct err *e)
 		err_hint(e, "auth_dbname must stand in [databases]");
 		return NULL;
 	}
-	key.db = registry_database(r, a->cfg, name);
+	key.db = database_to_ask(a, name, &many);
+	if (many) {
+		err_set(e, "53300", "auth_query: too many databases of the "
+		    "\"*\" line that nobody was ever let in to");
+		err_hint(e, "set auth_dbname, so that strangers cannot choose "
+		    "where it is asked");
+		return NULL;
+	}
 	if (key.db != NULL && atomic_load(&key.db->disabled)) {
 		err_set(e, "57P03", "authentication database \"%s\" is "
 		    "disabled", name);

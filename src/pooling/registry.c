@@ -21,6 +21,7 @@ registry_new(struct hub *hub)
 	TAILQ_INIT(&r->awake);
 	TAILQ_INIT(&r->asleep);
 	TAILQ_INIT(&r->resting);
+	TAILQ_INIT(&r->strangers);
 	hub->rest = registry_rest;
 	return r;
 }
@@ -119,39 +120,73 @@ registry_conf(const struct config *cfg, const char *name, bool *automatic)
 	return cfg->autodb;
 }
 
-struct database *
-registry_database(struct registry *r, const struct config *cfg,
-    const char *name)
+static struct database *
+make_database_locked(struct registry *r, const struct config *cfg,
+    const struct database_conf *conf, const char *name, bool automatic,
+    bool strange)
+{
+	size_t n = strlen(name) + 1;
+	struct database *d = slab_take(r->slab, sizeof(*d) + n);
+
+	memset(d, 0, sizeof(*d));
+	memcpy(d->name, name, n);
+	d->automatic = automatic;
+	d->strange = strange;
+	r->n_strange += strange;
+	d->max_clients = config_max_db_client_connections(cfg, conf);
+	d->waiting.max = config_max_db_waiting(conf);
+	quota_init(&d->servers, config_max_db_connections(cfg, conf));
+	LIST_INIT(&d->slots);
+	map_put(r->databases, span_of(name), d);
+	registry_note_resting_locked(r, d);
+	return d;
+}
+
+static struct database *
+get_database(struct registry *r, const struct config *cfg, const char *name,
+    bool proven, bool *many)
 {
 	bool automatic, made = false;
 	const struct database_conf *conf = registry_conf(cfg, name,
 	    &automatic);
 	struct database *d;
-	size_t n;
 
+	*many = false;
 	if (!conf)
 		return NULL;
 	pthread_mutex_lock(&r->mu);
 	d = map_get(r->databases, span_of(name));
-	if (!d) {
-		n = strlen(name) + 1;
-		d = slab_take(r->slab, sizeof(*d) + n);
-		memset(d, 0, sizeof(*d));
-		memcpy(d->name, name, n);
-		d->automatic = automatic;
-		d->max_clients = config_max_db_client_connections(cfg, conf);
-		d->waiting.max = config_max_db_waiting(conf);
-		quota_init(&d->servers, config_max_db_connections(cfg, conf));
-		LIST_INIT(&d->slots);
-		map_put(r->databases, span_of(name), d);
-		registry_note_resting_locked(r, d);
+	if (!d && automatic && !proven)
+		*many = r->n_strange >= STRANGE_DATABASES_MAX;
+	if (!d && !*many) {
+		d = make_database_locked(r, cfg, conf, name, automatic,
+		    automatic && !proven);
 		made = automatic;
 	}
-	atomic_fetch_add(&d->refs, 1);
+	if (d && proven)
+		registry_confirm_locked(r, d);
+	if (d)
+		atomic_fetch_add(&d->refs, 1);
 	pthread_mutex_unlock(&r->mu);
 	if (made)
 		log_info("registered new auto-database: db=%s", name);
 	return d;
+}
+
+struct database *
+registry_database(struct registry *r, const struct config *cfg,
+    const char *name)
+{
+	bool many;
+
+	return get_database(r, cfg, name, true, &many);
+}
+
+struct database *
+registry_ask_database(struct registry *r, const struct config *cfg,
+    const char *name, bool *many)
+{
+	return get_database(r, cfg, name, false, many);
 }
 
 struct user *

@@ -149,6 +149,8 @@ apply_database(void *arg, struct database *d)
 		return;
 	pthread_mutex_lock(&a->r->mu);
 	d->automatic = automatic;
+	if (!automatic)
+		registry_confirm_locked(a->r, d);
 	registry_note_resting_locked(a->r, d);
 	pthread_mutex_unlock(&a->r->mu);
 	d->max_clients = config_max_db_client_connections(a->cfg, conf);

@@ -33,6 +33,8 @@ struct slot {
 };
 TAILQ_HEAD(slot_list, slot);
 
+TAILQ_HEAD(database_list, database);
+
 struct registry {
 	pthread_mutex_t mu; /* over all that follows */
 	struct hub *hub;
@@ -45,7 +47,9 @@ struct registry {
 	struct slot_list asleep; /* in the order they fell asleep */
 	/* Automatic databases without a pool awake, in the order they lost the
 	 * last one. */
-	TAILQ_HEAD(, database) resting;
+	struct database_list resting;
+	struct database_list strangers; /* the same, of the strange ones */
+	int n_strange; /* awake or not */
 	uint32_t periods; /* of SHOW STATS that have ended */
 	size_t n_asleep;
 	struct pool_settings *settings; /* all there ever were */
@@ -90,6 +94,8 @@ struct slot *registry_new_slot_locked(struct registry *r, struct span name,
 void registry_wake_locked(struct registry *r, struct slot *s, struct pool *p);
 /* Whether it is one that may be forgotten is seen here. */
 void registry_note_resting_locked(struct registry *r, struct database *d);
+/* Somebody has been let in, or it stands in the configuration now. */
+void registry_confirm_locked(struct registry *r, struct database *d);
 /* Somebody drops a reference: perhaps the last but the registry's own. */
 void registry_rest(struct registry *r, struct pool *p);
 /* Takes a slot away whose pool is gone or asleep. */

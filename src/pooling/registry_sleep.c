@@ -178,6 +178,12 @@ registry_new_slot_locked(struct registry *r, struct span name,
 	return s;
 }
 
+static struct database_list *
+list_of(struct registry *r, const struct database *d)
+{
+	return d->strange ? &r->strangers : &r->resting;
+}
+
 void
 registry_note_resting_locked(struct registry *r, struct database *d)
 {
@@ -187,12 +193,25 @@ registry_note_resting_locked(struct registry *r, struct database *d)
 		return;
 	d->resting = rests;
 	if (!rests) {
-		TAILQ_REMOVE(&r->resting, d, rest_link);
+		TAILQ_REMOVE(list_of(r, d), d, rest_link);
 		return;
 	}
 	d->rest_s = (uint32_t)(clock_mono_us() / USEC_PER_SEC);
 	d->rest_period = r->periods;
-	TAILQ_INSERT_TAIL(&r->resting, d, rest_link);
+	TAILQ_INSERT_TAIL(list_of(r, d), d, rest_link);
+}
+
+void
+registry_confirm_locked(struct registry *r, struct database *d)
+{
+	if (!d->strange)
+		return;
+	if (d->resting)
+		TAILQ_REMOVE(&r->strangers, d, rest_link);
+	d->resting = false;
+	d->strange = false;
+	r->n_strange--;
+	registry_note_resting_locked(r, d);
 }
 
 static void

@@ -115,17 +115,18 @@ drop_database_locked(struct registry *r, struct database *d)
 	assert(d->n_awake == 0);
 	while ((s = LIST_FIRST(&d->slots)))
 		drop_sleeper_locked(r, s);
-	TAILQ_REMOVE(&r->resting, d, rest_link);
+	TAILQ_REMOVE(d->strange ? &r->strangers : &r->resting, d, rest_link);
+	r->n_strange -= d->strange;
 	map_del(r->databases, span_of(d->name));
 	registry_free_database(r, d);
 }
 
 /* It is looked at again later, and not in this go. */
 static void
-put_off_locked(struct registry *r, struct database *d)
+put_off_locked(struct database_list *list, struct database *d)
 {
-	TAILQ_REMOVE(&r->resting, d, rest_link);
-	TAILQ_INSERT_TAIL(&r->resting, d, rest_link);
+	TAILQ_REMOVE(list, d, rest_link);
+	TAILQ_INSERT_TAIL(list, d, rest_link);
 	d->rest_s = (uint32_t)(clock_mono_us() / USEC_PER_SEC) + 1;
 }
 
@@ -139,7 +140,8 @@ note_database(struct swept *out, const struct database *d)
 }
 
 static bool
-sweep_databases(struct registry *r, usec_t after_us)
+sweep_databases(struct registry *r, struct database_list *list,
+    usec_t after_us)
 {
 	struct swept out = { .what = "dropping inactive auto-databases",
 		.level = LVL_WARNING };
@@ -148,11 +150,11 @@ sweep_databases(struct registry *r, usec_t after_us)
 
 	pthread_mutex_lock(&r->mu);
 	for (i = 0; i < SWEEP_MAX; i++) {
-		d = TAILQ_FIRST(&r->resting);
+		d = TAILQ_FIRST(list);
 		if (!d || !is_due(d->rest_s, after_us))
 			break;
 		if (!may_go_locked(r, d)) {
-			put_off_locked(r, d);
+			put_off_locked(list, d);
 			continue;
 		}
 		note_database(&out, d);
@@ -173,6 +175,7 @@ registry_sweep(struct registry *r, const struct config *cfg)
 	if (cfg->pool_idle_timeout_us > 0)
 		more = sweep_pools(r, cfg->pool_idle_timeout_us);
 	if (cfg->autodb_idle_timeout_us > 0)
-		more |= sweep_databases(r, cfg->autodb_idle_timeout_us);
-	return more;
+		more |= sweep_databases(r, &r->resting,
+		    cfg->autodb_idle_timeout_us);
+	return sweep_databases(r, &r->strangers, 0) || more;
 }

@@ -421,6 +421,32 @@ START_TEST (what_clients_set_does_not_reach_the_query) {
 }
 END_TEST
 
+/* The "*" line takes any name, and without auth_dbname that is where the secret
+ * is asked for. */
+START_TEST (strangers_cannot_make_databases_without_end) {
+	struct pooler *p = start_asking("scram-sha-256", QUERY);
+	PGconn *c = client_open("user=alice password=pw");
+	int refused = 0;
+
+	for (int i = 0; i < 230; i++) {
+		PGconn *d = client_try("dbname=made_up_%d user=alice "
+		    "password=pw", i);
+
+		ck_assert(PQstatus(d) == CONNECTION_BAD);
+		refused += strstr(PQerrorMessage(d),
+		    "bouncer config error") != NULL;
+		PQfinish(d);
+	}
+	ck_assert_int_eq(refused, 230);
+	ck_assert(pooler_logged(p, "too many databases of the \"*\" line"));
+	ck_assert_int_le(show_rows("DATABASES", NULL), 200 + 5);
+	/* Who has been let in somewhere is let in there again. */
+	sql_ok(c, "SELECT 1");
+	PQfinish(c);
+	gets_in("alice", "pw");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -443,5 +469,6 @@ main(void)
 	FX_ADD(s, clients_that_leave_meanwhile_cost_no_connection, 30);
 	FX_ADD(s, a_forced_user_has_nothing_to_do_with_auth_user, 30);
 	FX_ADD(s, what_clients_set_does_not_reach_the_query, 30);
+	FX_ADD(s, strangers_cannot_make_databases_without_end, 60);
 	return fx_main(s);
 }
