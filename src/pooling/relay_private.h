@@ -11,6 +11,8 @@
 #ifndef POOLING_RELAY_PRIVATE_H
 #define POOLING_RELAY_PRIVATE_H
 
+#include <string.h>
+
 #include "io/gather.h"
 #include "pooling/relay.h"
 #include "proto/journal.h"
@@ -271,9 +273,40 @@ relay_slow_begin(struct relay *r)
 	r->slow->sqlstate[0] = '\0';
 }
 
-void relay_slow_text(struct relay *r, uint8_t type, const uint8_t *body,
+void relay_slow_keep(struct relay *r, uint8_t type, const uint8_t *body,
     size_t n);
-void relay_slow_complete(struct relay *r, const uint8_t *body, size_t n);
+void relay_slow_count(struct relay *r, const uint8_t *body, size_t n);
+
+/* body: of a Query or Parse, or the beginning of it. A query of several
+ * messages goes by its first text. */
+static inline void
+relay_slow_text(struct relay *r, uint8_t type, const uint8_t *body, size_t n)
+{
+	struct relay_slow *sl = r->slow;
+
+	if (sl->text_n)
+		return;
+	if (UNLIKELY(type != 'Q' || n > sizeof(sl->text))) {
+		relay_slow_keep(r, type, body, n);
+		return;
+	}
+	memcpy(sl->text, body, n);
+	sl->text_n = n;
+}
+
+/* body: of a CommandComplete: "SELECT 5", "INSERT 0 5", "BEGIN". */
+static inline void
+relay_slow_complete(struct relay *r, const uint8_t *body, size_t n)
+{
+	if (UNLIKELY(!r->slow))
+		return;
+	/* Most give a few rows. */
+	if (LIKELY(n > 2 && body[n - 1] == 0 && body[n - 3] == ' ' &&
+		body[n - 2] >= '0' && body[n - 2] <= '9'))
+		r->slow->rows += (uint64_t)(body[n - 2] - '0');
+	else
+		relay_slow_count(r, body, n);
+}
 /* The query is over; query_us still says when it began. */
 static inline void
 relay_slow_end(struct relay *r, usec_t now)

@@ -24,16 +24,12 @@ relay_slow_new(struct relay *r)
 	r->slow = xcalloc(1, sizeof(*r->slow));
 }
 
-/* body: of a Query or Parse, or the beginning of it. */
 void
-relay_slow_text(struct relay *r, uint8_t type, const uint8_t *body, size_t n)
+relay_slow_keep(struct relay *r, uint8_t type, const uint8_t *body, size_t n)
 {
 	struct relay_slow *sl = r->slow;
 	const uint8_t *text = body, *end;
 
-	/* A query of several messages goes by its first text. */
-	if (sl->text_n)
-		return;
 	if (type == 'P') {
 		end = memchr(body, 0, n);
 		if (!end)
@@ -45,14 +41,11 @@ relay_slow_text(struct relay *r, uint8_t type, const uint8_t *body, size_t n)
 	memcpy(sl->text, text, sl->text_n);
 }
 
-/* body: of a CommandComplete: "SELECT 5", "INSERT 0 5", "BEGIN". */
 void
-relay_slow_complete(struct relay *r, const uint8_t *body, size_t n)
+relay_slow_count(struct relay *r, const uint8_t *body, size_t n)
 {
 	uint64_t rows = 0, unit = 1;
 
-	if (!r->slow)
-		return;
 	if (n && body[n - 1] == 0)
 		n--;
 	for (; n && body[n - 1] >= '0' && body[n - 1] <= '9' &&

@@ -451,6 +451,46 @@ def section_instructions(stage):
                        else ratio <= 0.95)
 
 
+# -- extras
+
+# Everything on that costs something and does nothing here.
+WATCHED = '''
+log_min_duration = 3600000
+max_waiting_clients = 1000000
+max_db_connections = 1000000
+max_user_connections = 1000000
+max_db_client_connections = 1000000
+max_user_client_connections = 1000000
+'''
+
+
+def section_extras(stage):
+    """What the slow log and the limits cost those who never meet them."""
+    report = stage.report
+    report.title('instructions per transaction with a slow log and limits '
+                 'that nobody reaches, against the same without')
+    if 'pooler' not in stage.names:
+        return
+    for clients in (1, 32):
+        got = {}
+        for kind, more in (('off', ''), ('on', WATCHED)):
+            def once():
+                grind = Callgrind(stage.rig, Pooler, more=more)
+                try:
+                    pgbench(grind.front, 20, each=5)
+                    return grind.per_transaction(
+                        clients, 'simple',
+                        (50 if stage.quick else 200) * 32 // clients)
+                finally:
+                    grind.front.stop()
+
+            got[kind] = stage.guarded('pooler', once)
+        ratio = got['on'] / got['off'] if got['on'] and got['off'] else None
+        report.row(f'simple, {clients} clients (off: {got["off"]:.0f})',
+                   {'pooler': got['on']}, ratio, '<= 1.03',
+                   None if ratio is None else ratio <= 1.03)
+
+
 SECTIONS = {name[len('section_'):]: function
             for name, function in list(globals().items())
             if name.startswith('section_')}
