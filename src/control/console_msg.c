@@ -17,7 +17,12 @@ static const struct rows_formats as_text;
 static void
 error(struct console *c, const struct err *e)
 {
-	reply_error(&c->out, "ERROR", e);
+	struct err told = *e;
+
+	if (c->plane->hub->cfg->pgbouncer_sqlstates &&
+	    strcmp(e->sqlstate, "F0000") != 0)
+		copy_str(told.sqlstate, sizeof(told.sqlstate), "08P01");
+	reply_error(&c->out, "ERROR", &told);
 }
 
 /* In the extended protocol the rest up to Sync is dropped. */

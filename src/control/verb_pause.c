@@ -168,6 +168,11 @@ do_resume(struct order *q)
 		resume_all(q);
 		return;
 	}
+	if (plane_is_console(q->command.arg)) {
+		order_fail(q, "55000", "database %s is not paused",
+		    q->command.arg);
+		return;
+	}
 	db = find(q, false);
 	if (db == NULL)
 		return;

@@ -52,6 +52,7 @@ system_tests = \
 	test/system/test_scale \
 	test/system/test_show \
 	test/system/test_tables \
+	test/system/test_swap \
 	test/system/test_takeover \
 	test/system/test_sql \
 	test/system/test_timeouts \
@@ -136,6 +137,7 @@ test_system_test_proxy_LDADD = $(system_libs)
 test_system_test_rotation_LDADD = $(system_libs)
 test_system_test_scale_LDADD = $(system_libs)
 test_system_test_show_LDADD = $(system_libs)
+test_system_test_swap_LDADD = $(system_libs)
 test_system_test_tables_LDADD = $(system_libs)
 # The scanner itself, beside a server.
 test_system_test_sql_LDADD = $(system_libs) $(pure_libs)

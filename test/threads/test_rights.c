@@ -198,6 +198,7 @@ static const struct wrong admin_wrongs[] = {
 	{ "KILL_CLIENT 1x", "invalid client pointer supplied", "22023" },
 	{ "KILL_CLIENT 99999999999999999999", "invalid client pointer supplied",
 	    "22023" },
+	{ "RESUME pgbouncer", "database pgbouncer is not paused", "55000" },
 	{ "WAIT_CLOSE pgbouncer", "cannot wait in admin db: pgbouncer",
 	    "22023" },
 	{ "PAUSE shop TIMEOUT 5d", "invalid TIMEOUT '5d'", "22023" },
