@@ -13,6 +13,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "fakepg.h"
 #include "fixture.h"
 #include "raw.h"
 #include "tls_certs.h"
@@ -295,13 +296,13 @@ shake(struct peer *p, SSL_SESSION *session, const char *with_alpn,
 
 /* Logs in over it, up to ReadyForQuery; false: told off or cut off. */
 static bool
-log_in(struct peer *p, bool dribble)
+log_in_as(struct peer *p, const char *user, bool dribble)
 {
 	struct pkt k = { 0 };
 	uint8_t in[4096];
 	int n, have = 0;
 
-	pkt_startup(&k, "alice", "app");
+	pkt_startup(&k, user, "app");
 	for (size_t i = 0; i < k.n; i += dribble ? 1 : k.n)
 		ck_assert_int_gt(SSL_write(p->ssl, k.p + i,
 		    dribble ? 1 : (int)k.n), 0);
@@ -314,6 +315,12 @@ log_in(struct peer *p, bool dribble)
 			return true;
 	}
 	return false;
+}
+
+static bool
+log_in(struct peer *p, bool dribble)
+{
+	return log_in_as(p, "alice", dribble);
 }
 
 static void
@@ -455,9 +462,10 @@ keep_session(SSL *ssl, SSL_SESSION *s)
 	return 1;
 }
 
-/* Logs in, with the ticket of the last time if there is one; was it used? */
+/* Shakes hands, with the ticket of the last time if there is one, and logs in;
+ * was it used? *in: did it work? */
 static bool
-come_back(struct pooler *pool, const char *cert)
+come_back_as(struct pooler *pool, const char *user, const char *cert, bool *in)
 {
 	struct peer p = { 0 };
 	bool reused;
@@ -470,10 +478,18 @@ come_back(struct pooler *pool, const char *cert)
 	ask_ssl(p.raw);
 	shake(&p, got_session, NULL, cert);
 	reused = p.result == 1 && SSL_session_reused(p.ssl);
-	if (p.result == 1 && !log_in(&p, false))
-		reused = false;
+	*in = p.result == 1 && log_in_as(&p, user, false);
 	part(&p);
 	return reused;
+}
+
+/* The same for who is let in. */
+static bool
+come_back(struct pooler *pool, const char *cert)
+{
+	bool in, reused = come_back_as(pool, "alice", cert, &in);
+
+	return reused && in;
 }
 
 START_TEST (tickets_survive_a_reload_and_a_shared_file_another_pooler) {
@@ -532,7 +548,60 @@ START_TEST (tickets_without_a_certificate_do_not_get_past_verify_full) {
 }
 END_TEST
 
+START_TEST (a_resumed_session_is_that_of_its_certificate) {
+	struct pooler *p;
+	char path[300];
+	bool in;
+
+	certs_make();
+	snprintf(path, sizeof(path), "%s/tls/users", fx_dir());
+	fx_write_file(path, "\"alice\" \"x\"\n\"bob\" \"x\"\n");
+	p = pooler_start("client_tls_sslmode = verify-full\nauth_type = cert\n"
+	    "auth_file = @TOP@/tls/users\n" OURS OUR_CA);
+	ck_assert(!come_back_as(p, "alice", "alice", &in));
+	ck_assert(in);
+	/* Its ticket, and another name. */
+	ck_assert(come_back_as(p, "bob", "alice", &in));
+	ck_assert(!in);
+	WAIT_UNTIL(pooler_logged(p, "the certificate's name is \"alice\""),
+	    5000);
+	ck_assert(come_back_as(p, "alice", "alice", &in));
+	ck_assert(in);
+}
+END_TEST
+
 /* ---- reload ---- */
+
+START_TEST (changed_settings_of_servers_replace_them) {
+	static const char want[] = "SELECT CASE WHEN ssl THEN 'tls' ELSE "
+	    "'plain' END FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+	struct pooler *p;
+	PGconn *c;
+	long pid;
+
+	certs_make();
+	certs_postgres(true);
+	p = pooler_start("server_tls_sslmode = disable\n"
+	    "query_wait_timeout = 10\n");
+	c = client_open(" ");
+	ck_assert_str_eq(sql_text(c, "%s", want), "plain");
+	pooler_rewrite(p, "server_tls_sslmode = require\n"
+	    "query_wait_timeout = 10\n");
+	console_ok("RELOAD");
+	ck_assert_str_eq(sql_text(c, "%s", want), "tls");
+	/* Nothing has changed: it stays. */
+	pid = sql_int(c, "SELECT pg_backend_pid()");
+	console_ok("RELOAD");
+	ck_assert_int_eq(sql_int(c, "SELECT pg_backend_pid()"), pid);
+	pooler_rewrite(p, "server_tls_sslmode = verify-full\n"
+	    "server_tls_ca_file = @TOP@/tls/other.crt\n"
+	    "query_wait_timeout = 10\n");
+	console_ok("RELOAD");
+	sql_fails(c, "SELECT 1", "08001", "self-signed certificate");
+	PQfinish(c);
+}
+END_TEST
+
 
 START_TEST (reload_takes_new_files_and_drops_nobody) {
 	struct pooler *p;
@@ -684,6 +753,97 @@ START_TEST (every_server_mode_works_or_gives_its_error) {
 }
 END_TEST
 
+/* A server that begins with TLS, as PostgreSQL 17 does; which protocol it says
+ * it speaks is the test's. */
+struct direct {
+	SSL_CTX *ctx;
+	const char *alpn; /* with its length in front; NULL: it says nothing */
+	char asked[40];
+};
+
+static int
+choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
+    const unsigned char *in, unsigned in_n, void *arg)
+{
+	struct direct *d = arg;
+
+	(void)ssl;
+	snprintf(d->asked, sizeof(d->asked), "%.*s", (int)in_n,
+	    (const char *)in);
+	if (d->alpn == NULL)
+		return SSL_TLSEXT_ERR_NOACK;
+	*out = (const unsigned char *)d->alpn + 1;
+	*out_n = (unsigned char)d->alpn[0];
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static void
+serve_direct(struct fake_conn *c, void *arg)
+{
+	/* AuthenticationOk, a key, ReadyForQuery; and an answer to all. */
+	static const char welcome[] = "R\0\0\0\x08\0\0\0\0"
+	    "K\0\0\0\x0c\0\0\0\1\0\0\0\1" "Z\0\0\0\5I";
+	static const char answer[] = "T\0\0\0\x1a\0\1x\0\0\0\0\0\0\0\0\0\0\x19"
+	    "\xff\xff\xff\xff\xff\xff\0\0" "D\0\0\0\x0c\0\1\0\0\0\2hi"
+	    "C\0\0\0\x0dSELECT 1\0" "Z\0\0\0\5I";
+	struct direct *d = arg;
+	SSL *ssl = SSL_new(d->ctx);
+	char in[4000];
+
+	SSL_set_fd(ssl, c->fd);
+	if (SSL_accept(ssl) == 1 && SSL_read(ssl, in, sizeof(in)) > 0) {
+		SSL_write(ssl, welcome, sizeof(welcome) - 1);
+		while (SSL_read(ssl, in, sizeof(in)) > 0 && in[0] == 'Q')
+			SSL_write(ssl, answer, sizeof(answer) - 1);
+	}
+	SSL_free(ssl);
+}
+
+static const struct {
+	const char *alpn, *want;
+} direct_rows[] = {
+	{ "\012postgresql", NULL },
+	/* What was not offered: the library says so itself. */
+	{ "\010http/1.1", "bad extension" },
+	{ NULL, "did not agree to the protocol" },
+};
+
+START_TEST (direct_tls_to_servers_needs_alpn_too) {
+	struct direct d = { .alpn = direct_rows[_i].alpn };
+	struct fakepg *f;
+	char path[300];
+	PGconn *c;
+
+	certs_make();
+	d.ctx = SSL_CTX_new(TLS_server_method());
+	snprintf(path, sizeof(path), "%s/tls/server.crt", fx_dir());
+	ck_assert_int_eq(SSL_CTX_use_certificate_chain_file(d.ctx, path), 1);
+	snprintf(path, sizeof(path), "%s/tls/server.key", fx_dir());
+	ck_assert_int_eq(SSL_CTX_use_PrivateKey_file(d.ctx, path,
+	    SSL_FILETYPE_PEM), 1);
+	SSL_CTX_set_alpn_select_cb(d.ctx, choose_alpn, &d);
+	f = fakepg_start(serve_direct, &d);
+	pooler_start("server_tls_sslmode = verify-full\n"
+	    "server_tls_sslnegotiation = direct\nquery_wait_timeout = 10\n"
+	    "client_login_timeout = 10\nsession_state = allow\n"
+	    "server_tls_ca_file = @TOP@/tls/ca.crt\n"
+	    "[databases]\napp = host=127.0.0.1 port=%d\n", fakepg_port(f));
+	c = client_try(" ");
+	printf("server_tls_sslnegotiation=direct ALPN of the server %-10s %s\n",
+	    d.alpn ? d.alpn + 1 : "none", direct_rows[_i].want ?
+	    direct_rows[_i].want : "in");
+	if (direct_rows[_i].want != NULL)
+		ck_assert_msg(strstr(PQerrorMessage(c), direct_rows[_i].want),
+		    "%s", PQerrorMessage(c));
+	else
+		ck_assert_str_eq(sql_text(c, "SELECT 'hi'"), "hi");
+	ck_assert_str_eq(d.asked, "\012postgresql");
+	PQfinish(c);
+	fakepg_stop(f);
+	SSL_CTX_free(d.ctx);
+}
+END_TEST
+
 START_TEST (servers_see_our_certificate) {
 	PGconn *c;
 
@@ -740,10 +900,13 @@ main(void)
 	FX_ADD(s, tickets_of_the_revoked_are_no_good, 60);
 	FX_ADD(s, tickets_without_a_certificate_do_not_get_past_verify_full,
 	    60);
+	FX_ADD(s, a_resumed_session_is_that_of_its_certificate, 60);
+	FX_ADD(s, changed_settings_of_servers_replace_them, 60);
 	FX_ADD(s, reload_takes_new_files_and_drops_nobody, 60);
 	FX_ADD(s, bad_files_are_told_by_name_before_the_start, 60);
 	FX_ADD_LOOP(s, every_server_mode_works_or_gives_its_error, 60,
 	    (int)(sizeof(server_rows) / sizeof(*server_rows)));
+	FX_ADD_LOOP(s, direct_tls_to_servers_needs_alpn_too, 60, 3);
 	FX_ADD(s, servers_see_our_certificate, 60);
 	FX_ADD(s, many_sessions_over_tls_get_their_own_rows, 60);
 	return fx_main(s);
