@@ -66,6 +66,7 @@ relay_free(struct relay *r)
 
 	timer_fini(&r->timer);
 	free(r->err);
+	free(r->lacking);
 	relay_reset_free(r);
 	if (UNLIKELY(r->state != NULL))
 		relay_state_free(r);
@@ -324,6 +325,10 @@ relay_settle(struct relay *r)
 		return;
 	}
 	relay_state_settled(r);
+	if (UNLIKELY(r->lacking != NULL)) {
+		free(r->lacking);
+		r->lacking = NULL;
+	}
 	if (r->query_us)
 		relay_end_query(r);
 	if (r->gone_us) {

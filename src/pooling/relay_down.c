@@ -78,14 +78,36 @@ down_put(struct relay *r, const uint8_t *p, const uint8_t *upto)
 
 /* Our error in place of the server's. */
 static void
-down_replace(struct relay *r)
+down_replace(struct relay *r, const struct err *e)
 {
-	const struct err *e = stmt_server_error(relay_server_of(r)->stmts);
 	struct buf *b = gather_open(&r->home->out);
 
 	if (ensure(e != NULL))
 		reply_error(b, "ERROR", e);
 	gather_close(&r->home->out);
+}
+
+/* A statement that an EXECUTE names was to be prepared on this server and could
+ * not be. The EXECUTE finds none of our name for it then: its client is told
+ * why. True: this error is that one. */
+static bool
+down_lacks(struct relay *r, struct span body, enum pipe_verdict v)
+{
+	struct notice_fields f;
+
+	if (v == PIPE_SWALLOW && !r->syncing && !r->lacking)
+		r->lacking = relay_error_of(body);
+	return v == PIPE_FORWARD && r->lacking && msg_notice(body, &f) &&
+	    f.sqlstate && strcmp(f.sqlstate, "26000") == 0;
+}
+
+/* What the client gets in place of the server's error; or NULL. */
+static const struct err *
+down_instead(struct relay *r, struct span body, enum pipe_verdict v)
+{
+	if (v == PIPE_REPLACE)
+		return stmt_server_error(relay_server_of(r)->stmts);
+	return down_lacks(r, body, v) ? r->lacking : NULL;
 }
 
 /* DISCARD, DEALLOCATE and PREPARE are told by one of two letters. */
@@ -189,6 +211,7 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 	struct frame_info f;
 	enum frame kind;
 	enum pipe_verdict v;
+	const struct err *instead;
 	uint8_t status;
 	size_t take;
 
@@ -255,6 +278,12 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 		v = pipeline_got(pl, f.type, status);
 		if (UNLIKELY(v == PIPE_BAD))
 			goto bad;
+		instead = NULL;
+		if (UNLIKELY(f.type == 'E'))
+			instead = down_instead(r, SPAN(p + WIRE_HEAD,
+			    take - WIRE_HEAD), v);
+		if (UNLIKELY(instead != NULL))
+			v = PIPE_REPLACE;
 		if (UNLIKELY(r->a.slow_us && f.type == 'C') &&
 		    v == PIPE_FORWARD)
 			relay_slow_complete(r, p + WIRE_HEAD,
@@ -275,7 +304,7 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 			from = p + take;
 		}
 		if (UNLIKELY(v == PIPE_REPLACE))
-			down_replace(r);
+			down_replace(r, instead);
 		r->down_forward = v == PIPE_FORWARD;
 		r->down_skip = f.size - (uint32_t)take;
 		p += take;

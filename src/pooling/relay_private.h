@@ -74,6 +74,7 @@ struct relay {
 	usec_t idle_us; /* since when it idles in a transaction */
 	usec_t gone_us; /* client_eof since */
 	usec_t sync_us; /* our SET runs since */
+	struct err *lacking; /* why our own Parse failed, for its EXECUTE */
 	usec_t pin_us; /* pinned, and idle since */
 	bool looked; /* the text that comes again has been looked at */
 	bool watched; /* what texts do to the session matters */
@@ -211,6 +212,8 @@ struct settings *relay_state_settings(const struct relay *r, bool *steady);
 void relay_state_got(struct relay *r, uint8_t type, struct span body);
 /* Without a state: a CommandComplete that no text had announced? */
 void relay_state_surprise(struct relay *r, struct span tag);
+/* A text has been sent that may have done anything. */
+void relay_state_doubt(struct relay *r);
 /* The server is asked what it has: the row it answers with, and the end of the
  * answer. */
 bool relay_state_asks(const struct relay *r);
@@ -328,5 +331,7 @@ void relay_send_sets(struct relay *r, struct buf *params,
     struct buf *settings);
 /* The ErrorResponse to one of them. */
 void relay_sync_refused(struct relay *r, struct span body);
+/* The server's error as ours; NULL when it cannot be read. */
+struct err *relay_error_of(struct span body);
 
 #endif

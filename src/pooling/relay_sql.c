@@ -47,19 +47,15 @@ name_of(const struct names *x, const struct place *p)
 	return SPAN(buf_head(&x->names) + p->name, p->name_n);
 }
 
+/* As relay_state.c reads it, but that what is under way may set something even
+ * if nobody follows it. */
 static unsigned
 scan_options(const struct look *k)
 {
-	const char *std = param_get(k->s->params, PARAM_STANDARD_STRINGS);
-	const char *encoding = param_get(k->s->params, PARAM_CLIENT_ENCODING);
-	unsigned o = 0;
+	unsigned o = relay_scan_options(k->r);
 
-	if (!look_is_steady(k))
-		o |= SQL_STRINGS_UNKNOWN;
-	else if (!std || strcmp(std, "on") == 0)
-		o |= SQL_STD_STRINGS;
-	if (!encoding || sql_is_ambiguous("\\\x80", encoding))
-		o |= SQL_UNSAFE_ENCODING;
+	if (k->r->may_set && k->s->pipeline.count)
+		o = (o & ~(unsigned)SQL_STD_STRINGS) | SQL_STRINGS_UNKNOWN;
 	return o;
 }
 
@@ -474,6 +470,8 @@ relay_statement_query(struct relay *r, const struct frame_info *f,
 			return RELAY_UP_WAIT;
 		if (!info->unsure && (info->kinds & KINDS))
 			up = rename_all(&k, info);
+		else if (info->unsure)
+			relay_state_doubt(r);
 		if (up == RELAY_UP_WAIT)
 			return up;
 	}

@@ -787,6 +787,13 @@ relay_state_surprise(struct relay *r, struct span tag)
 	state_of(r)->journal.dirty = true;
 }
 
+void
+relay_state_doubt(struct relay *r)
+{
+	if (r->watched && r->set->session_state != STATE_ALLOW)
+		state_of(r)->journal.dirty = true;
+}
+
 bool
 relay_state_asks(const struct relay *r)
 {
@@ -805,9 +812,11 @@ relay_state_settings(const struct relay *r, bool *steady)
 {
 	if (LIKELY(!r->state))
 		return *r->a.settings;
-	/* What is under way may set something, in whatever form. */
+	/* What is under way may set something, in whatever form. The message
+	 * that is looked at has a run already, and is not booked yet. */
 	*steady = *steady && !r->state->journal.local &&
-	    STAILQ_EMPTY(&r->state->runs);
+	    (STAILQ_EMPTY(&r->state->runs) ||
+		pipeline_is_settled(&relay_server_of(r)->pipeline));
 	return r->state->journal.now.want;
 }
 

@@ -5,21 +5,30 @@
 #include "proto/reply.h"
 #include "relay_private.h"
 
+struct err *
+relay_error_of(struct span body)
+{
+	struct notice_fields f;
+	struct err *e;
+
+	if (!msg_notice(body, &f))
+		return NULL;
+	e = xmalloc(sizeof(*e));
+	err_set(e, f.sqlstate ? f.sqlstate : "22023", "%s",
+	    f.message ? f.message : "invalid server parameter");
+	if (f.detail)
+		err_detail(e, "%s", f.detail);
+	if (f.hint)
+		err_hint(e, "%s", f.hint);
+	return e;
+}
+
 /* What the server says to our SETs is the client's to know. */
 void
 relay_sync_refused(struct relay *r, struct span body)
 {
-	struct notice_fields f;
-
-	if (r->err || !msg_notice(body, &f))
-		return;
-	r->err = xmalloc(sizeof(*r->err));
-	err_set(r->err, f.sqlstate ? f.sqlstate : "22023", "%s",
-	    f.message ? f.message : "invalid server parameter");
-	if (f.detail)
-		err_detail(r->err, "%s", f.detail);
-	if (f.hint)
-		err_hint(r->err, "%s", f.hint);
+	if (!r->err)
+		r->err = relay_error_of(body);
 }
 
 static void

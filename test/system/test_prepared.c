@@ -335,6 +335,89 @@ START_TEST (a_plan_whose_result_has_changed) {
 }
 END_TEST
 
+/* A string with a backslash is read in two ways only while it is not known how
+ * strings are read. */
+START_TEST (texts_with_backslashes_are_followed) {
+	PGconn *a, *b, *hold;
+
+	pooler_start("default_pool_size = 2\nworker_threads = 1\n");
+	a = client_open(" ");
+	b = client_open(" ");
+	hold = client_open(" ");
+	for (int i = 0; i < 2; i++) {
+		sql_ok(a, "PREPARE q AS SELECT 'a\\b'");
+		ck_assert_str_eq(sql_text(a, "EXECUTE q"), "a\\b");
+		sql_fails(b, "EXECUTE q", "26000", "\"q\" does not exist");
+		sql_ok(hold, "BEGIN");
+		ck_assert_str_eq(sql_text(a, "EXECUTE q"), "a\\b");
+		sql_fails(b, "EXECUTE q", "26000", "\"q\" does not exist");
+		sql_ok(hold, "COMMIT");
+		/* Once more inside, where something is set until the end. */
+		sql_ok(a, "DEALLOCATE q; BEGIN; SET LOCAL work_mem = '7MB'");
+		if (i == 0)
+			sql_ok(a, "PREPARE q AS SELECT 'a\\b'");
+		sql_ok(a, "COMMIT");
+		if (i == 0)
+			ck_assert_str_eq(sql_text(a, "EXECUTE q; "
+			    "DEALLOCATE q"), "");
+	}
+	PQfinish(a);
+	PQfinish(b);
+	PQfinish(hold);
+}
+END_TEST
+
+/* As many names as anybody may have given in a pipeline: none is another's. */
+START_TEST (doubtful_texts_leave_no_names) {
+	struct raw *a;
+	struct pkt k = { 0 };
+	PGconn *b;
+
+	pooler_start("default_pool_size = 1\n");
+	a = raw_login(pooler_current()->port, "alice", "app");
+	pkt_query(&k, "PREPARE n AS SELECT 1");
+	pkt_query(&k, "SET standard_conforming_strings = on");
+	pkt_query(&k, "PREPARE q AS SELECT 'a\\b'");
+	raw_put(a, &k);
+	for (int i = 0; i < 3; i++)
+		raw_types(a, fx_scaled(MS));
+	b = client_open(" ");
+	sql_fails(b, "EXECUTE q", "26000", "\"q\" does not exist");
+	sql_fails(b, "EXECUTE n", "26000", "\"n\" does not exist");
+	ck_assert_str_eq(raw_query(a, "EXECUTE n"), "1");
+	raw_close(a);
+	PQfinish(b);
+}
+END_TEST
+
+/* The cause, and not that the name of ours is missing. */
+START_TEST (an_execute_that_cannot_be_prepared_tells_why) {
+	PGconn *a, *b;
+
+	pooler_start("default_pool_size = 2\nworker_threads = 1\n");
+	a = client_open(" ");
+	b = client_open(" ");
+	sql_ok(a, "CREATE TABLE vanishing AS SELECT 1 AS x");
+	sql_ok(a, "PREPARE v AS SELECT x FROM vanishing; "
+	    "PREPARE w (int) AS SELECT x FROM vanishing WHERE x = $1");
+	sql_ok(b, "DROP TABLE vanishing");
+	sql_ok(b, "BEGIN");
+	sql_fails(a, "EXECUTE v", "42P01", "\"vanishing\" does not exist");
+	/* Now the server that has them is another client's. */
+	sql_ok(b, "COMMIT");
+	sql_ok(b, "BEGIN");
+	sql_fails(a, "EXECUTE v", "42P01", "\"vanishing\" does not exist");
+	sql_fails(a, "SELECT 2; EXECUTE w (1)", "42P01", "\"vanishing\"");
+	sql_fails(a, "EXECUTE nothing", "26000", "\"nothing\"");
+	sql_ok(b, "COMMIT; CREATE TABLE vanishing AS SELECT 1 AS x");
+	ck_assert_int_eq(sql_int(a, "EXECUTE v"), 1);
+	ck_assert_int_eq(sql_int(a, "EXECUTE w (1)"), 1);
+	sql_ok(a, "DROP TABLE vanishing");
+	PQfinish(a);
+	PQfinish(b);
+}
+END_TEST
+
 START_TEST (zero_passes_names_unchanged) {
 	PGconn *c;
 
@@ -1020,6 +1103,9 @@ main(void)
 	FX_ADD(s, deallocate_all_and_discard_all, 30);
 	FX_ADD(s, statements_outlive_our_own_reset, 30);
 	FX_ADD(s, a_plan_whose_result_has_changed, 30);
+	FX_ADD(s, texts_with_backslashes_are_followed, 30);
+	FX_ADD(s, doubtful_texts_leave_no_names, 30);
+	FX_ADD(s, an_execute_that_cannot_be_prepared_tells_why, 30);
 	FX_ADD(s, zero_passes_names_unchanged, 30);
 	FX_ADD(s, session_mode_passes_names_unchanged, 30);
 	FX_ADD_LOOP(s, pipelines, 60, n);
