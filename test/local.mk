@@ -25,6 +25,8 @@ EXTRA_DIST += \
 	test/count.sh \
 	test/demo \
 	test/fuzz/run \
+	test/regress \
+	test/regress_differs.txt \
 	test/run
 
 # What they look at has to be there.
@@ -75,7 +77,13 @@ fuzz:
 	    LIBS='$(CRYPTO_LIBS) $(LIBIDN_LIBS)' \
 	    $(SHELL) $(srcdir)/test/fuzz/run $(srcdir) $(libpure_a_SOURCES)
 
-.PHONY: count check-asan check-tsan sanitized-check fuzz
+# PostgreSQL's own regression suite, directly and through the pooler: both have
+# to print the same. The tests are downloaded when they are not here.
+MODES = session once transaction
+check-regress: pooler$(EXEEXT)
+	$(srcdir)/test/regress $(MODES)
+
+.PHONY: count check-asan check-tsan sanitized-check fuzz check-regress
 
 clean-local:
-	rm -rf build-address build-thread build-fuzz
+	rm -rf build-address build-thread build-fuzz regress-suite

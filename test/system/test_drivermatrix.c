@@ -35,6 +35,13 @@ struct driver {
 #define PYTHON "/usr/bin/python3 "
 #define HAS(module) PYTHON "-c 'import " module "'"
 #define NODE "env NODE_PATH=node-driver/node_modules:/usr/share/nodejs node "
+/* What only npm has: fetched once, when that was asked for (make check-drivers),
+ * and kept in the build folder. */
+#define NPM(module, packages)                                         \
+	NODE "-e 'require(\"" module "\")' 2>/dev/null || "             \
+	     "{ test -n \"$DRIVERS_FETCH\" && timeout 120 npm install " \
+	     "--silent --no-audit --no-fund --prefix node-driver "     \
+	     packages "; }"
 #define JAR "/usr/share/java/postgresql.jar"
 #define PQ_GO "/usr/share/gocode/src/github.com/lib/pq"
 
@@ -51,6 +58,9 @@ static const struct gap {
 	{ "lib/pq", "transaction", "listen",
 	    "its listener is a connection of its own; LISTEN pins a server, "
 	    "so that two of them leave none for those who notify" },
+	{ "postgres.js", "transaction", "listen", "the same" },
+	{ "postgres.js", "session", "listen", "its listener is a connection of "
+	    "its own, and four sessions hold two servers each" },
 };
 #define NGAPS (sizeof(gaps) / sizeof(gaps[0]))
 
@@ -288,6 +298,14 @@ DRIVER(sqlalchemy, "SQLAlchemy", HAS("sqlalchemy, psycopg2"),
     "python3-sqlalchemy python3-psycopg2", NULL, PYTHON DIR "sqla.py")
 DRIVER(node_postgres, "node-postgres", NODE "-e 'require(\"pg\")'",
     "nodejs node-pg", NULL, NODE DIR "node_pg.js")
+DRIVER(django, "Django", HAS("django, psycopg2"),
+    "python3-django python3-psycopg2", NULL, PYTHON DIR "django_app.py")
+DRIVER(postgres_js, "postgres.js", NPM("postgres", "postgres@3"),
+    "nodejs npm, which fetches the package postgres", NULL,
+    NODE DIR "postgres_js.js")
+DRIVER(sequelize, "Sequelize", NPM("sequelize", "sequelize@6 pg@8"),
+    "nodejs npm, which fetches the package sequelize", NULL,
+    NODE DIR "sequelize.js")
 DRIVER(dbd_pg, "DBD::Pg", "perl -MDBD::Pg -e 1", "libdbd-pg-perl", NULL,
     "perl " DIR "dbd_pg.pl")
 DRIVER(pdo, "PDO", "php -r 'exit(extension_loaded(\"pdo_pgsql\") ? 0 : 1);'",
@@ -332,7 +350,10 @@ main(void)
 	FX_ADD(s, psycopg2, 120);
 	FX_ADD(s, asyncpg, 120);
 	FX_ADD(s, sqlalchemy, 120);
+	FX_ADD(s, django, 120);
 	FX_ADD(s, node_postgres, 120);
+	FX_ADD(s, postgres_js, 300);
+	FX_ADD(s, sequelize, 300);
 	FX_ADD(s, dbd_pg, 120);
 	FX_ADD(s, pdo, 120);
 	FX_ADD(s, ruby_pg, 120);
