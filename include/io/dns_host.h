@@ -34,6 +34,11 @@ unsigned dns_host_version(const struct dns_host *h);
  * one load while nothing has changed. Moves *version on when it still is. */
 bool dns_host_has(struct dns_host *h, const struct addr *a, unsigned *version);
 
+/* The next who asks for the name does not get what is known. */
+void dns_host_outdate(struct dns_host *h);
+/* For the cache: whether that was said since the last time. */
+bool dns_host_take_outdated(struct dns_host *h);
+
 /* A connection to the address failed, or has worked. */
 void dns_host_blame(struct dns_host *h, const struct addr *a, usec_t now);
 void dns_host_praise(struct dns_host *h, const struct addr *a);

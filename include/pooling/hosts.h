@@ -37,8 +37,9 @@ size_t hosts_count(const struct hosts *h);
 /* Without blanks. Lives as long as the list. */
 const char *hosts_name(const struct hosts *h, size_t i);
 /* The entry for the next connection, which counts from now on. in_turn: one
- * after the other; else one, until it fails. */
-size_t hosts_begin(struct hosts *h, bool in_turn, usec_t now);
+ * after the other; else one, until it fails. Those of the set avoid (1 << i)
+ * are taken only when all others are down. */
+size_t hosts_begin(struct hosts *h, bool in_turn, uint64_t avoid, usec_t now);
 /* The connection is over, however it went. */
 void hosts_end(struct hosts *h, size_t i);
 /* A login has succeeded. */
@@ -46,8 +47,9 @@ void hosts_reached(struct hosts *h, size_t i);
 /* The host could not be reached, or does not take logins now. True: another
  * entry may be tried at once. */
 bool hosts_failed(struct hosts *h, size_t i, const struct err *e, usec_t now);
-/* Whether there is an entry besides i that is not known to be down. */
-bool hosts_has_other(struct hosts *h, size_t i, usec_t now);
+/* Whether there is an entry besides i and those of avoid that is not known to
+ * be down. */
+bool hosts_has_other(struct hosts *h, size_t i, uint64_t avoid, usec_t now);
 
 /* What SHOW HOSTS prints. Times are monotonic; 0 = none. */
 struct host_state {

@@ -211,6 +211,8 @@ struct pool {
 	struct counters stats;
 	struct counters stats_old; /* at the last but one period's end */
 	struct counters stats_mid; /* at the last period's end */
+	bool was_primary; /* one of its servers has said so */
+	usec_t demoted_us; /* when one was found to be a standby; 0 = never */
 	usec_t moved_us; /* when a server was last handed over */
 	uint64_t reuses, opens, steals, handovers, evictions;
 	int home; /* the worker that runs the timer */
@@ -258,6 +260,11 @@ usec_t pool_waited(struct pool *p, struct waiter *w, usec_t now);
 /* An idle server is closed if its name stands for other addresses now; one that
  * is in use will be when it is free. */
 void pool_look_if_moved(struct server *s);
+/* The server has answered that it is read-only. If it is a standby, and the pool
+ * has had a primary: closes those of the pool's servers that are standbys, has
+ * the name looked up again, and passes over standbys of its host list. What a
+ * client has made read-only itself changes nothing. */
+void pool_read_only(struct server *s);
 /* The relay is done: status I and nothing owed. May migrate or close it. */
 void pool_release(struct server *s);
 /* The client has gone; the server is to be drained (see server_drain). */

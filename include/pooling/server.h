@@ -120,6 +120,9 @@ struct server {
 	struct addr addr; /* the peer's */
 	struct dns_host *dns_host; /* of the name it was found by, or NULL */
 	unsigned dns_version;
+	_Atomic bool standby; /* it says that it is one (PostgreSQL 14 and later) */
+	bool primary; /* ... or that it is none */
+	bool demoted; /* it was taken for a primary and is none: close it */
 	bool moved; /* that name stands for other addresses now */
 	struct addr local;
 	usec_t born_us; /* connect begun */

@@ -62,6 +62,11 @@ struct server_target {
 	struct hosts *hosts; /* of `host`; NULL: what has one host */
 	bool in_turn; /* load_balance_hosts */
 	usec_t patience_us; /* for a host, while there are others; 0 = none */
+	/* A pool that was told to write to a standby asks for no more of them:
+	 * the entries of its list that are some, until then. */
+	_Atomic bool wants_primary;
+	_Atomic uint64_t standbys;
+	_Atomic int64_t standbys_until_us;
 	_Atomic unsigned turn; /* next entry of a host list, without hosts */
 	struct tls_ctx *tls; /* NULL: plain */
 	bool tls_required; /* a server that has none will not do */
@@ -105,6 +110,10 @@ uint64_t target_stamp(const struct server_target *t);
 /* The next host of the list, into out; for targets without `hosts`. */
 #define TARGET_HOST 256
 void target_host(struct server_target *t, char out[TARGET_HOST]);
+/* The set of entries that are known to be standbys, for TARGET_STANDBY_US. */
+#define TARGET_STANDBY_US (10 * USEC_PER_SEC)
+uint64_t target_standbys(const struct server_target *t, usec_t now);
+void target_add_standby(struct server_target *t, size_t i, usec_t now);
 /* Whether a host is a directory of Unix sockets. */
 bool host_is_unix(const char *host);
 /* A non-blocking socket, connected or on its way; -1 with errno. a is for

@@ -434,6 +434,8 @@ ask(struct mail *m, struct loop *l)
 		return;
 	n = find_or_add(d, q->name);
 	n->asked_us = loop_now(d->loop);
+	if (dns_host_take_outdated(n->host))
+		n->until_us = 0;
 	if (n->asked_us < n->until_us) {
 		answer(n, q);
 	} else if (n->why != NULL && name_has_addrs(n)) {

@@ -16,6 +16,7 @@ struct blame {
 struct dns_host {
 	_Atomic int refs;
 	_Atomic unsigned version;
+	_Atomic bool outdated;
 	_Atomic int n_blamed; /* so that nobody locks to learn of none */
 	pthread_mutex_t mu; /* of all below */
 	struct addr *addrs;
@@ -141,6 +142,19 @@ dns_host_set(struct dns_host *h, const struct addr *addrs, size_t n, bool all,
 	pthread_mutex_unlock(&h->mu);
 	free(old);
 	return out->n_gone > 0;
+}
+
+void
+dns_host_outdate(struct dns_host *h)
+{
+	atomic_store(&h->outdated, true);
+}
+
+bool
+dns_host_take_outdated(struct dns_host *h)
+{
+	return atomic_load(&h->outdated) &&
+	    atomic_exchange(&h->outdated, false);
 }
 
 /* ---- which of them failed ---- */

@@ -211,22 +211,40 @@ rest_us(int failures)
 	return us < REST_MAX_US ? us : REST_MAX_US;
 }
 
-size_t
-hosts_begin(struct hosts *h, bool in_turn, usec_t now)
+static bool
+is_avoided(uint64_t avoid, size_t i)
 {
-	size_t i, k, best;
+	return avoid >> i & 1;
+}
 
-	pthread_mutex_lock(&h->mu);
-	best = h->turn % h->n;
+/* False: all are down (or avoided), and out is the one that failed longest
+ * ago. */
+static bool
+choose_locked(const struct hosts *h, uint64_t avoid, usec_t now, size_t *out)
+{
+	size_t i, k;
+
+	*out = h->turn % h->n;
 	for (k = 0; k < h->n; k++) {
 		i = (h->turn + k) % h->n;
-		if (is_ready(&h->v[i], now)) {
-			best = i;
-			break;
+		if (is_ready(&h->v[i], now) && !is_avoided(avoid, i)) {
+			*out = i;
+			return true;
 		}
-		if (h->v[i].last_us < h->v[best].last_us)
-			best = i;
+		if (h->v[i].last_us < h->v[*out].last_us)
+			*out = i;
 	}
+	return false;
+}
+
+size_t
+hosts_begin(struct hosts *h, bool in_turn, uint64_t avoid, usec_t now)
+{
+	size_t best;
+
+	pthread_mutex_lock(&h->mu);
+	if (!choose_locked(h, avoid, now, &best))
+		(void)choose_locked(h, 0, now, &best);
 	/* A host that is tried again is tried by one. */
 	if (h->v[best].err)
 		h->v[best].next_us = now + rest_us(h->v[best].failures);
@@ -260,12 +278,12 @@ hosts_reached(struct hosts *h, size_t i)
 }
 
 static bool
-has_other_locked(const struct hosts *h, size_t i, usec_t now)
+has_other_locked(const struct hosts *h, size_t i, uint64_t avoid, usec_t now)
 {
 	size_t k;
 
 	for (k = 0; k < h->n; k++)
-		if (k != i && is_ready(&h->v[k], now))
+		if (k != i && !is_avoided(avoid, k) && is_ready(&h->v[k], now))
 			return true;
 	return false;
 }
@@ -288,19 +306,19 @@ hosts_failed(struct hosts *h, size_t i, const struct err *e, usec_t now)
 	f->next_us = now + rest_us(f->failures);
 	if (h->turn % h->n == i)
 		h->turn = i + 1;
-	other = has_other_locked(h, i, now);
+	other = has_other_locked(h, i, 0, now);
 	pthread_mutex_unlock(&h->mu);
 	free(old);
 	return other;
 }
 
 bool
-hosts_has_other(struct hosts *h, size_t i, usec_t now)
+hosts_has_other(struct hosts *h, size_t i, uint64_t avoid, usec_t now)
 {
 	bool other;
 
 	pthread_mutex_lock(&h->mu);
-	other = has_other_locked(h, i, now);
+	other = has_other_locked(h, i, avoid, now);
 	pthread_mutex_unlock(&h->mu);
 	return other;
 }

@@ -21,7 +21,7 @@ pooler_core_sources += \
 	src/pooling/pool_admin.c src/pooling/pool_move.c \
 	src/pooling/pool_open.c src/pooling/pool_pump.c \
 	src/pooling/pool_release.c src/pooling/pool_bind.c \
-	include/pooling/latency.h src/pooling/pool_latency.c \
+	include/pooling/latency.h src/pooling/pool_primary.c src/pooling/pool_latency.c \
 	include/pooling/tally.h src/pooling/tally.c \
 	include/pooling/registry.h src/pooling/registry.c \
 	src/pooling/registry_apply.c src/pooling/registry_impl.h \

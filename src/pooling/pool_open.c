@@ -101,6 +101,7 @@ pool_ready(struct server *s)
 	s->welcome = NULL;
 	s->lifetime_us = lifetime_of(p);
 	pool_lock(p);
+	p->was_primary = p->was_primary || s->primary;
 	since = p->down.since_us;
 	old = forget_failure_locked(p);
 	if (!p->welcome && s->generation == p->generation) {

@@ -38,6 +38,9 @@ int neediest_locked(const struct pool *p, int except, bool with_logins);
 /* Why a server is closed whose name stands for other addresses now. */
 #define POOL_MOVED "server address has changed (DNS)"
 
+/* Why one is closed that takes no writes any more. */
+#define POOL_DEMOTED "server is a standby"
+
 /* How long a reset or check query may take. */
 #define TEST_US (30 * USEC_PER_SEC)
 

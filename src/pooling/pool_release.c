@@ -5,6 +5,15 @@
 #include "pool_private.h"
 #include "pooling/database.h"
 
+/* A standby that is older than the last proof that it may not be one. Younger
+ * ones stay: there may be nothing else, and they can be read. */
+static bool
+is_demoted(const struct pool *p, const struct server *s)
+{
+	return UNLIKELY(p->demoted_us) && s->standby &&
+	    s->born_us <= p->demoted_us;
+}
+
 /* moved: it has been found before, since that may take another lock. */
 static void
 view_offer_locked(struct pool *p, const struct server *s, usec_t now,
@@ -14,7 +23,8 @@ view_offer_locked(struct pool *p, const struct server *s, usec_t now,
 	usec_t hungry;
 
 	memset(o, 0, sizeof(*o));
-	o->stale = s->generation != p->generation || s->moved;
+	o->stale = s->generation != p->generation || s->moved ||
+	    is_demoted(p, s);
 	o->paused = p->paused;
 	o->dead = p->dead;
 	o->expired = s->lifetime_us ? now - s->born_us >= s->lifetime_us :
@@ -55,7 +65,8 @@ close_text(const struct server *s, enum ledger_fate fate)
 {
 	switch (fate) {
 	case LEDGER_CLOSE_STALE:
-		return s->moved ? POOL_MOVED : "close_needed";
+		return s->moved ? POOL_MOVED :
+		    s->demoted ? POOL_DEMOTED : "close_needed";
 	case LEDGER_CLOSE_PAUSED:
 		return "pause mode";
 	case LEDGER_CLOSE_EXPIRED:
@@ -111,6 +122,7 @@ pool_offer(struct server *s)
 	set_inbound_locked(p, s, false);
 	view_offer_locked(p, s, now, &o, &to);
 	fate = ledger_fate(&o);
+	s->demoted = is_demoted(p, s);
 	switch (fate) {
 	case LEDGER_GRANT:
 		w = TAILQ_FIRST(&p->side[from].waiters);

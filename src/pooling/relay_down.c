@@ -36,6 +36,8 @@ down_error(struct relay *r, struct span body)
 		return;
 	if (f.sqlstate && !r->syncing)
 		r->a.owner->error(r->a.arg, f.sqlstate);
+	if (f.sqlstate && strcmp(f.sqlstate, "25006") == 0)
+		pool_read_only(relay_server_of(r));
 	if (UNLIKELY(r->a.slow_us && r->slow && f.sqlstate &&
 		!r->slow->sqlstate[0]))
 		copy_str(r->slow->sqlstate, sizeof(r->slow->sqlstate),

@@ -445,6 +445,10 @@ server_parameter(struct server *s, struct span body)
 
 	if (!msg_parameter_status(body, &name, &value))
 		return -1;
+	if (strcmp(name, "in_hot_standby") == 0) {
+		s->standby = strcmp(value, "on") == 0;
+		s->primary = strcmp(value, "off") == 0;
+	}
 	i = param_index(s->target->names, name);
 	if (i >= 0)
 		s->params = param_set_with(s->params, (size_t)i, value);

@@ -316,11 +316,12 @@ choose_host(struct server *s)
 		s->host = xstrdup(host);
 		return;
 	}
-	s->host_i = hosts_begin(t->hosts, t->in_turn, s->born_us);
+	s->host_i = hosts_begin(t->hosts, t->in_turn,
+	    target_standbys(t, s->born_us), s->born_us);
 	s->host_counted = true;
 	s->host = xstrdup(hosts_name(t->hosts, s->host_i));
 	s->login->hasty = t->patience_us > 0 &&
-	    hosts_has_other(t->hosts, s->host_i, s->born_us);
+	    hosts_has_other(t->hosts, s->host_i, 0, s->born_us);
 }
 
 /* A host that says nothing is not waited for while another may be alive. */
@@ -809,6 +810,38 @@ login_error(struct server *s, struct span body)
 	return false;
 }
 
+/* This pool was told to write to a standby before, and its list has a host that
+ * may be the primary. */
+static bool
+is_unwanted_standby(struct server *s)
+{
+	struct server_target *t = s->target;
+	usec_t now = loop_now(s->loop);
+
+	if (!s->host_counted || !atomic_load(&t->wants_primary))
+		return false;
+	target_add_standby(t, s->host_i, now);
+	return hosts_has_other(t->hosts, s->host_i, target_standbys(t, now),
+	    now);
+}
+
+/* The host is well; it is not what this pool wants. */
+static void
+try_another_host(struct server *s)
+{
+	char at[TARGET_HOST + 32];
+	struct err e;
+
+	where(s, at, sizeof(at));
+	err_set(&e, "08001", "server %s of database \"%s\" is a standby", at,
+	    s->target->database);
+	hosts_reached(s->target->hosts, s->host_i);
+	s->login->failed = true;
+	s->try_other = true;
+	s->owner->failed(s, &e, false);
+	server_retire(s, "server is a standby");
+}
+
 /* The owner is told behind all that came with it, since the server may leave
  * this loop then. */
 static void
@@ -849,6 +882,10 @@ login_ready(struct server *s, struct span body)
 		login_lost(s);
 		return false;
 	}
+	if (UNLIKELY(s->standby) && is_unwanted_standby(s)) {
+		try_another_host(s);
+		return false;
+	}
 	logged_in(s);
 	return true;
 }
@@ -859,7 +896,7 @@ login_message(struct server *s, uint8_t type, struct span body)
 	s->owner->progress(s);
 	if (UNLIKELY(s->login->hasty)) {
 		s->login->hasty = false;
-		set_login_timer(s);
+		set_end(s);
 	}
 	if (type == 'S')
 		return login_parameter(s, body);

@@ -340,6 +340,24 @@ target_host(struct server_target *t, char out[TARGET_HOST])
 		snprintf(out, TARGET_HOST, "%.*s", (int)len, p);
 }
 
+uint64_t
+target_standbys(const struct server_target *t, usec_t now)
+{
+	if (now >= atomic_load(&t->standbys_until_us))
+		return 0;
+	return atomic_load(&t->standbys);
+}
+
+void
+target_add_standby(struct server_target *t, size_t i, usec_t now)
+{
+	/* What was known before is asked again, if it is long ago. */
+	if (now >= atomic_load(&t->standbys_until_us))
+		atomic_store(&t->standbys, 0);
+	atomic_fetch_or(&t->standbys, UINT64_C(1) << i);
+	atomic_store(&t->standbys_until_us, now + TARGET_STANDBY_US);
+}
+
 bool
 host_is_unix(const char *host)
 {

@@ -262,6 +262,23 @@ START_TEST (slow_login_is_not_down) {
 }
 END_TEST
 
+/* A host of a list that has said something is slow, not down either, though
+ * the other one would be asked if it said nothing. */
+START_TEST (slow_login_at_a_host_of_a_list_is_not_down) {
+	struct fakepg *f = fakepg_start(serve_slowly, NULL);
+	PGconn *c;
+
+	pooler_start("server_down_after = 1\n[databases]\n"
+		     "gone = host=127.0.0.1,127.0.0.1 port=%d dbname=app\n",
+	    fakepg_port(f));
+	c = client_open("dbname=gone");
+	ck_assert_str_eq(sql_text(c, "SELECT 1"), "at last");
+	ck_assert_int_eq(fakepg_accepted(f), 1);
+	PQfinish(c);
+	fakepg_stop(f);
+}
+END_TEST
+
 /* --- what the server refuses is passed on at once --- */
 
 START_TEST (wrong_password_is_passed_on_at_once) {
@@ -575,6 +592,7 @@ main(void)
 	FX_ADD(s, name_that_does_not_resolve_is_told, 20);
 	FX_ADD(s, starting_up_is_told_with_the_servers_words, 20);
 	FX_ADD(s, starting_up_is_waited_for, 40);
+	FX_ADD(s, slow_login_at_a_host_of_a_list_is_not_down, 30);
 	FX_ADD(s, slow_login_is_not_down, 20);
 	FX_ADD(s, wrong_password_is_passed_on_at_once, 20);
 	FX_ADD(s, missing_database_is_passed_on_at_once, 20);

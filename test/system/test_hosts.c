@@ -176,6 +176,97 @@ START_TEST (killed_host_is_missed_and_taken_back) {
 }
 END_TEST
 
+static const char *
+second_file(const char *name)
+{
+	static char path[300];
+
+	snprintf(path, sizeof(path), "%s/second/%s", fx_dir(), name);
+	return path;
+}
+
+/* What becomes of a primary when another one has been made in its place. */
+static void
+second_demote(void)
+{
+	second_kill();
+	fx_write_file(second_file("standby.signal"), "");
+	second_start();
+}
+
+/* How many of n writes fail because they came to a standby. */
+static int
+failed_writes(int n)
+{
+	PGconn *c = client_open("dbname=two user=alice");
+	int failed = 0;
+
+	for (int i = 0; i < n; i++) {
+		PGresult *r = sql_exec(c, "CREATE TABLE IF NOT EXISTS w (i int)");
+
+		if (PQresultStatus(r) != PGRES_COMMAND_OK) {
+			ck_assert_str_eq(error_field(r, PG_DIAG_SQLSTATE),
+			    "25006");
+			failed++;
+		}
+		PQclear(r);
+		console_ok("RECONNECT two");
+	}
+	PQfinish(c);
+	return failed;
+}
+
+/* Lost: one write. Later ones go to the primary, though each has a server of
+ * its own and the hosts are taken in turn. */
+START_TEST (first_write_to_a_demoted_host_is_the_last) {
+	struct pooler *p;
+
+	second_create();
+	start("", "");
+	p = pooler_current();
+	ck_assert_int_eq(four_at_once(), 2);
+	ck_assert_int_eq(failed_writes(4), 0);
+	second_demote();
+	WAIT_UNTIL((console_ok("RECONNECT two"), four_at_once() == 2), 20000);
+	ck_assert_int_eq(failed_writes(20), 1);
+	ck_assert_int_eq(pooler_log_count(p, "refuses writes: it is a standby "
+	    "now"), 1);
+	ck_assert_int_eq(four_at_once(), 0);
+	/* It is no fault of the host. */
+	ck_assert_str_eq(show_text("HOSTS", "host=" SECOND "&list=" SECOND ","
+	    FIRST, "state"), "up");
+	second_kill();
+}
+END_TEST
+
+/* ... and nothing is done where a client wants it so, or there never was a
+ * primary. */
+START_TEST (other_refused_writes_close_nobody) {
+	struct pooler *p;
+	PGconn *c;
+	int pid;
+
+	second_create();
+	second_demote();
+	p = pooler_start("[databases]\n"
+	    "two = host=" FIRST " port=@PGPORT@ dbname=postgres "
+	    "user=postgres\n"
+	    "standby = host=" SECOND " port=@PGPORT@ dbname=postgres "
+	    "user=postgres\n");
+	for (int i = 0; i < 2; i++) {
+		c = client_open("dbname=%s user=alice", i ? "standby" : "two");
+		pid = (int)sql_int(c, "SELECT pg_backend_pid()");
+		sql_ok(c, "BEGIN READ ONLY");
+		sql_fails(c, "CREATE TABLE x (i int)", "25006", "read-only");
+		sql_ok(c, "ROLLBACK");
+		ck_assert_int_eq(sql_int(c, "SELECT pg_backend_pid()"), pid);
+		PQfinish(c);
+	}
+	ck_assert(!pooler_logged(p, "refuses writes"));
+	second_kill();
+}
+END_TEST
+
 /* All of them gone is told as one server that is down would be. */
 START_TEST (clients_are_told_when_all_hosts_are_down) {
 	struct pooler *p = pooler_start(
@@ -204,6 +295,8 @@ main(void)
 	FX_ADD_LOOP(s, refusing_host_costs_no_client, 60, 2);
 	FX_ADD_LOOP(s, frozen_host_costs_no_client, 90, 2);
 	FX_ADD(s, killed_host_is_missed_and_taken_back, 90);
+	FX_ADD(s, first_write_to_a_demoted_host_is_the_last, 90);
+	FX_ADD(s, other_refused_writes_close_nobody, 90);
 	FX_ADD(s, clients_are_told_when_all_hosts_are_down, 60);
 	return fx_main(s);
 }

@@ -352,6 +352,23 @@ START_TEST (name_not_in_use_is_left_alone) {
 }
 END_TEST
 
+START_TEST (outdated_name_is_asked_for_at_once) {
+	struct user u;
+	struct dns_query q;
+
+	configure(liar_servers(liar), LONG_US, 0);
+	use(&u, "a.test");
+	liar_addrs(liar, "10.0.0.2");
+	ask_one(&q, "a.test");
+	ck_assert_str_eq(first_host(&q), "10.0.0.1");
+	dns_host_outdate(u.q.host);
+	ask_one(&q, "a.test");
+	ck_assert_str_eq(first_host(&q), "10.0.0.2");
+	ck_assert_int_eq(changes, 1);
+	dns_host_unref(u.q.host);
+}
+END_TEST
+
 static const uint32_t ttls[] = { 0, 1, 0x7fffffff, 0xffffffff };
 
 START_TEST (ttl_of_the_record_does_not_matter) {
@@ -693,6 +710,7 @@ faults_suite(void)
 	tcase_add_test(tc, more_addresses_than_are_kept_are_no_change);
 	tcase_add_test(tc, name_in_use_is_looked_up_without_anybody_asking);
 	tcase_add_test(tc, name_not_in_use_is_left_alone);
+	tcase_add_test(tc, outdated_name_is_asked_for_at_once);
 	tcase_add_loop_test(tc, ttl_of_the_record_does_not_matter, 0,
 	    (int)ARRAY_LEN(ttls));
 	tcase_add_test(tc, name_server_that_comes_late_is_found);
