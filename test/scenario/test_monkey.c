@@ -30,6 +30,7 @@ static struct backend {
 	char *todo; /* heard, not answered yet */
 	char status;
 	bool dead, asleep, failed, copying;
+	bool bound; /* the unnamed portal is there */
 } servers[SERVERS];
 
 static size_t n_servers;
@@ -146,6 +147,7 @@ on_extended(struct backend *b, const char *word)
 
 	if (word[0] == 'S') {
 		b->failed = false;
+		b->bound = b->bound && b->status != 'I';
 		answer(b, "", "");
 	} else if (b->failed) {
 		return;
@@ -156,7 +158,10 @@ on_extended(struct backend *b, const char *word)
 		copy_str(b->asked, sizeof(b->asked), word + 2);
 		mutter(b->peer, "1");
 	} else if (word[0] == 'B') {
+		b->bound = true;
 		mutter(b->peer, "2");
+	} else if (!b->bound) {
+		refuse(b, "34000 portal \"\" does not exist");
 	} else if (word[0] == 'D') {
 		mutter(b->peer, "T");
 	} else if (word[0] == 'E' && strcmp(b->asked, "fail") == 0) {
@@ -190,6 +195,7 @@ on_word(struct backend *b, const char *word)
 		answer(b, word[0] == 'c' ? "C=COPY 1" :
 		    "E=ERROR 57014 COPY failed", "");
 	} else if (word[0] == 'Q') {
+		b->bound = false;
 		on_query(b, word[1] ? word + 2 : "");
 	} else if (strchr("PBDES", word[0])) {
 		on_extended(b, word);
