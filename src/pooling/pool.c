@@ -252,13 +252,42 @@ neediest_locked(const struct pool *p, int except, bool with_logins)
 
 /* ---- acquire ---- */
 
+/* Unlocks. s: idle, but not to be used untested; or NULL. Apart, as most find
+ * a server at once. */
+static __attribute__((noinline)) enum acquire
+queue_up_locked(struct pool *p, struct waiter *w, usec_t now, struct server *s,
+    struct err *e)
+{
+	struct crowds crowds = crowds_of(p);
+
+	if (UNLIKELY(atomic_load(&p->hub->fail_waiters))) {
+		pool_unlock(p);
+		err_set(e, "57P01", "server shutting down");
+		err_detail(e, "the connection pooler is being stopped");
+		return ACQUIRE_FAILED;
+	}
+	if (UNLIKELY(!crowds_enter(&crowds, e))) {
+		pool_unlock(p);
+		return ACQUIRE_FULL;
+	}
+	if (s)
+		unshelve_locked(p, s, SV_TESTED);
+	enqueue_locked(p, w, now);
+	pool_unlock(p);
+	if (s) {
+		server_set_deadline(s, 0);
+		pool_run_check(p, s);
+	}
+	pool_pump(p);
+	return ACQUIRE_QUEUED;
+}
+
 enum acquire
 pool_acquire(struct pool *p, struct waiter *w, usec_t now,
     struct server **out, struct err *e)
 {
 	struct pool_side *side;
-	struct crowds crowds = crowds_of(p);
-	struct server *s, *check = NULL;
+	struct server *s;
 
 	w->pool = p;
 	w->task.fn = on_grant;
@@ -284,28 +313,7 @@ pool_acquire(struct pool *p, struct waiter *w, usec_t now,
 		*out = s;
 		return ACQUIRE_GOT;
 	}
-	if (UNLIKELY(atomic_load(&p->hub->fail_waiters))) {
-		pool_unlock(p);
-		err_set(e, "57P01", "server shutting down");
-		err_detail(e, "the connection pooler is being stopped");
-		return ACQUIRE_FAILED;
-	}
-	if (UNLIKELY(!crowds_enter(&crowds, e))) {
-		pool_unlock(p);
-		return ACQUIRE_FULL;
-	}
-	if (s) {
-		unshelve_locked(p, s, SV_TESTED);
-		check = s;
-	}
-	enqueue_locked(p, w, now);
-	pool_unlock(p);
-	if (check) {
-		server_set_deadline(check, 0);
-		pool_run_check(p, check);
-	}
-	pool_pump(p);
-	return ACQUIRE_QUEUED;
+	return queue_up_locked(p, w, now, s, e);
 }
 
 bool

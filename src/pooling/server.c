@@ -80,18 +80,24 @@ server_label(const struct server *s, char out[SERVER_LABEL])
 	    at);
 }
 
+/* Apart, so that its label costs those nothing who do not log it. */
+static __attribute__((noinline)) void
+say_move(const struct server *s, enum server_state st)
+{
+	char label[SERVER_LABEL];
+
+	server_label(s, label);
+	log_noise("%s %s -> %s", label, states[s->state].name,
+	    states[st].name);
+}
+
 void
 server_move(struct server *s, enum server_state st)
 {
 	if (!ensure(states[s->state].next & BIT(st)))
 		return;
-	if (UNLIKELY(log_enabled(LVL_NOISE))) {
-		char label[SERVER_LABEL];
-
-		server_label(s, label);
-		log_noise("%s %s -> %s", label, states[s->state].name,
-		    states[st].name);
-	}
+	if (UNLIKELY(log_enabled(LVL_NOISE)))
+		say_move(s, st);
 	atomic_store_explicit(&s->state, st, memory_order_relaxed);
 }
 
