@@ -148,6 +148,17 @@ void pipeline_abandon(struct pipeline *p);
 enum pipe_verdict pipeline_got(struct pipeline *p, uint8_t type,
     uint8_t status);
 
+/* Entries that pipeline_push() makes. */
+enum pipeline_entry {
+	PIPELINE_SENT_QUERY = 0,
+	PIPELINE_SENT_PARSE = 0x12, /* of the unnamed statement, the client's */
+	PIPELINE_SENT_NAMED_PARSE = 2, /* or of any that nobody follows */
+	PIPELINE_SENT_BIND = 3,
+	PIPELINE_SENT_DESCRIBE = 4,
+	PIPELINE_SENT_EXECUTE = 5,
+	PIPELINE_SENT_SYNC = 7,
+};
+
 /* It answers the client's Query, which goes on: pipeline_got() would say
  * PIPE_FORWARD and change nothing. */
 static inline bool
@@ -191,16 +202,29 @@ pipeline_pass(struct pipeline *p, uint8_t type)
 	return true;
 }
 
-/* Entries that pipeline_push() makes. */
-enum pipeline_entry {
-	PIPELINE_SENT_QUERY = 0,
-	PIPELINE_SENT_PARSE = 0x12, /* of the unnamed statement, the client's */
-	PIPELINE_SENT_NAMED_PARSE = 2, /* or of any that nobody follows */
-	PIPELINE_SENT_BIND = 3,
-	PIPELINE_SENT_DESCRIBE = 4,
-	PIPELINE_SENT_EXECUTE = 5,
-	PIPELINE_SENT_SYNC = 7,
-};
+/* The same for a ReadyForQuery of this status. */
+static inline bool
+pipeline_ready(struct pipeline *p, uint8_t status)
+{
+	uint8_t *ring = p->ring ? p->ring : p->inline_ring, first;
+	uint32_t next = p->head + 1;
+
+	if (!p->count || p->copy_in || p->failed || p->in_doubt || p->abandoned ||
+	    (status != 'I' && status != 'T' && status != 'E'))
+		return false;
+	first = ring[p->head];
+	if (first != PIPELINE_SENT_QUERY && first != PIPELINE_SENT_SYNC)
+		return false;
+	if (p->count == 1 ? p->ring != NULL :
+		next >= p->cap || (ring[next] & PIPELINE_ASIDE))
+		return false;
+	p->open = false;
+	p->status = status;
+	p->owed--;
+	p->count--;
+	p->head = p->count ? next : 0;
+	return true;
+}
 
 /* Without a call: pipeline_sent(), or pipeline_unnamed_sent(), of something
  * plain. False: nothing has been done, ask these. */

@@ -182,10 +182,11 @@ tag_is_quiet(uint8_t c)
 	return c != 'D' && c != 'P' && !tag_is_loud(c);
 }
 
-/* The whole messages at the front that are nothing but plain answers: where
- * they end. */
+/* The whole messages at the front that are nothing but plain answers (ready:
+ * ReadyForQuery is one): where they end. */
 static inline const uint8_t *
-down_run(struct pipeline *pl, const uint8_t *p, const uint8_t *end)
+down_run(struct pipeline *pl, bool ready, const uint8_t *p,
+    const uint8_t *end)
 {
 	uint32_t len;
 
@@ -196,7 +197,9 @@ down_run(struct pipeline *pl, const uint8_t *p, const uint8_t *end)
 			break;
 		if (p[0] == 'C' && UNLIKELY(!tag_is_quiet(p[WIRE_HEAD])))
 			break;
-		if (!pipeline_pass(pl, p[0]))
+		if (p[0] == 'Z' ? len != 5 || !ready ||
+			!pipeline_ready(pl, p[WIRE_HEAD]) :
+			!pipeline_pass(pl, p[0]))
 			break;
 		p += len + 1;
 	}
@@ -210,6 +213,7 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 	struct pipeline *pl = &relay_server_of(r)->pipeline;
 	const uint8_t *from = p;
 	const uint8_t *run;
+	const bool ready = r->set->mode != POOL_STATEMENT;
 	struct frame_info f;
 	enum frame kind;
 	enum pipe_verdict v;
@@ -220,7 +224,7 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 	gather_begin(&r->home->out, r->a.client);
 	for (;;) {
 		if (LIKELY(down_is_quiet(r))) {
-			run = down_run(pl, p, p + n);
+			run = down_run(pl, ready, p, p + n);
 			n -= (size_t)(run - p);
 			p = run;
 		}

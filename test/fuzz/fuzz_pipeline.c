@@ -71,7 +71,8 @@ static enum pipe_verdict
 got(struct pipeline *p, uint8_t type, uint8_t status)
 {
 	struct pipeline at_a_glance = *p;
-	bool passes = pipeline_pass(&at_a_glance, type);
+	bool passes = type == 'Z' ? pipeline_ready(&at_a_glance, status) :
+				    pipeline_pass(&at_a_glance, type);
 	enum pipe_verdict v = pipeline_got(p, type, status);
 
 	if (passes) {
@@ -82,7 +83,10 @@ got(struct pipeline *p, uint8_t type, uint8_t status)
 		    p->open == at_a_glance.open &&
 		    p->news == at_a_glance.news &&
 		    p->copy_in == at_a_glance.copy_in &&
-		    p->ring == at_a_glance.ring);
+		    p->ring == at_a_glance.ring &&
+		    p->status == at_a_glance.status &&
+		    p->doubt == at_a_glance.doubt &&
+		    p->abandoned == at_a_glance.abandoned);
 	}
 	return v;
 }
