@@ -45,5 +45,10 @@ size_t resolver_take(const struct ares_addrinfo *ai,
 
 void service_ask(struct lookup *lk, const char *name);
 void serial_ask(struct lookup *lk, const char *zone);
+/* The serial of the first SOA record among the answers and authorities of a
+ * DNS message: what is no zone of its own has that of the zone it lies in there
+ * (RFC 2308). False if there is none, or the message is broken before it. */
+bool resolver_find_serial(const unsigned char *abuf, int alen,
+    uint32_t *serial);
 
 #endif

@@ -214,10 +214,8 @@ get16(const unsigned char *p)
 	return (unsigned)p[0] << 8 | p[1];
 }
 
-/* The serial of the first SOA record among the answers and authorities: what is
- * no zone of its own has that of the zone it lies in there (RFC 2308). */
-static bool
-find_serial(const unsigned char *abuf, int alen, uint32_t *serial)
+bool
+resolver_find_serial(const unsigned char *abuf, int alen, uint32_t *serial)
 {
 	struct packet k = { abuf, abuf, abuf + alen };
 	unsigned questions, records, type, n;
@@ -260,7 +258,7 @@ on_soa(void *arg, int status, int timeouts, unsigned char *abuf, int alen)
 	bool answered = status == ARES_SUCCESS || status == ARES_ENODATA ||
 	    status == ARES_ENOTFOUND;
 
-	if (!answered || abuf == NULL || !find_serial(abuf, alen, &s.serial)) {
+	if (!answered || abuf == NULL || !resolver_find_serial(abuf, alen, &s.serial)) {
 		struct resolver_answer a = resolver_meaning(answered ?
 		    ARES_ENOTFOUND : status, timeouts);
 

@@ -14,6 +14,7 @@
 #include "dnsmasq.h"
 #include "io/dns.h"
 #include "io/dns_order.h"
+#include "io/resolver_impl.h"
 #include "liar.h"
 
 #define LONG_US (600 * USEC_PER_SEC)
@@ -411,7 +412,7 @@ END_TEST
 /* ---- the order ---- */
 
 START_TEST (address_that_failed_comes_last_for_a_while) {
-	struct dns_query q;
+	struct dns_query q, next;
 	struct user u;
 
 	configure(liar_servers(liar), LONG_US, 0);
@@ -425,8 +426,8 @@ START_TEST (address_that_failed_comes_last_for_a_while) {
 	}
 	dns_host_praise(u.q.host, &u.q.addrs[1]);
 	ask_one(&q, "a.test");
-	ask_one(&u.q, "a.test");
-	ck_assert(!addr_eq(&q.addrs[2], &u.q.addrs[2]));
+	ask_one(&next, "a.test");
+	ck_assert(!addr_eq(&q.addrs[2], &next.addrs[2]));
 	dns_host_unref(u.q.host);
 }
 END_TEST
@@ -689,6 +690,54 @@ START_TEST (zone_without_an_answer_is_asked_again) {
 }
 END_TEST
 
+/* "a.test" SOA? with the SOA of "test" among the authorities, behind an NS
+ * record. */
+static const unsigned char denial[] = {
+	0, 7, 0x84, 0, 0, 1, 0, 0, 0, 2, 0, 0,
+	1, 'a', 4, 't', 'e', 's', 't', 0, 0, 6, 0, 1,
+	0xc0, 14, 0, 2, 0, 1, 0, 0, 0, 9, 0, 5, 2, 'n', 's', 0xc0, 14,
+	0xc0, 14, 0, 6, 0, 1, 0, 0, 0, 9, 0, 26, 0xc0, 36, 1, 'h', 0xc0, 14,
+	0x12, 0x34, 0x56, 0x78, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1,
+	0, 0, 0, 1,
+};
+
+/* Exactly as long, so that a sanitizer sees what is read behind it. */
+static bool
+serial_of(const unsigned char *p, size_t n, uint32_t *serial)
+{
+	unsigned char *copy = malloc(n ? n : 1);
+	bool ok;
+
+	memcpy(copy, p, n);
+	ok = resolver_find_serial(copy, (int)n, serial);
+	free(copy);
+	return ok;
+}
+
+START_TEST (serial_is_found_and_every_truncation_refused) {
+	const size_t upto = sizeof(denial) - 16; /* the serial's last byte */
+	uint32_t serial = 0;
+
+	ck_assert(serial_of(denial, sizeof(denial), &serial));
+	ck_assert_uint_eq(serial, 0x12345678);
+	for (size_t n = 0; n < sizeof(denial); n++)
+		ck_assert_int_eq(serial_of(denial, n, &serial), n >= upto);
+}
+END_TEST
+
+START_TEST (broken_messages_have_no_way_out_of_the_packet) {
+	unsigned char p[sizeof(denial)];
+	uint32_t serial;
+
+	for (size_t at = 0; at < sizeof(p); at++)
+		for (unsigned v = 0; v < 256; v++) {
+			memcpy(p, denial, sizeof(p));
+			p[at] = (unsigned char)v;
+			(void)serial_of(p, sizeof(p), &serial);
+		}
+}
+END_TEST
+
 static Suite *
 faults_suite(void)
 {
@@ -725,6 +774,8 @@ faults_suite(void)
 	    (int)ARRAY_LEN(serials));
 	tcase_add_test(tc, zones_are_not_asked_for_without_a_period);
 	tcase_add_test(tc, zone_without_an_answer_is_asked_again);
+	tcase_add_test(tc, serial_is_found_and_every_truncation_refused);
+	tcase_add_test(tc, broken_messages_have_no_way_out_of_the_packet);
 	suite_add_tcase(s, tc);
 	return s;
 }
