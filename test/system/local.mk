@@ -156,7 +156,7 @@ test_system_test_tls_LDADD = $(system_libs) $(OPENSSL_LIBS)
 
 test_system_test_binding_SOURCES = test/system/test_binding.c \
 	test/system/tls_certs.c test/system/tls_certs.h
-test_system_test_binding_LDADD = $(system_libs) $(OPENSSL_LIBS)
+test_system_test_binding_LDADD = $(system_libs) $(pure_libs) $(OPENSSL_LIBS)
 
 include test/system/torture.mk
 

@@ -14,6 +14,7 @@
 
 #include "fakepg.h"
 #include "fixture.h"
+#include "proto/scram.h"
 #include "tls_certs.h"
 
 #define OURS "client_tls_key_file = @TOP@/tls/server.key\n" \
@@ -310,6 +311,111 @@ START_TEST (a_pooler_binds_to_a_pooler) {
 }
 END_TEST
 
+/* ---- SCRAM's last message and the welcome ---- */
+
+static void
+say(struct raw *r, struct buf *said, bool first)
+{
+	struct pkt k = { 0 };
+
+	pkt_begin(&k, 'p');
+	if (first) {
+		pkt_str(&k, SCRAM_MECHANISM);
+		pkt_i32(&k, (uint32_t)buf_len(said));
+	}
+	pkt_raw(&k, buf_head(said), buf_len(said));
+	pkt_end(&k);
+	ck_assert(raw_put(r, &k));
+	buf_reset(said);
+}
+
+/* Up to the client's last word; scram is what is left to check. */
+static struct raw *
+prove(int port, struct scram_client *scram)
+{
+	struct raw *r = raw_connect(port);
+	struct buf said = { 0 };
+	struct pkt k = { 0 };
+	struct err e;
+	struct msg m;
+
+	pkt_startup(&k, "scrammer", "app");
+	ck_assert(raw_put(r, &k));
+	m = raw_next(r, 5000);
+	ck_assert_int_eq(m.type, 'R');
+	scram_client_first(scram, &said);
+	say(r, &said, true);
+	m = raw_next(r, 5000);
+	ck_assert_int_eq(m.type, 'R');
+	ck_assert_int_eq(scram_client_step(scram, SPAN(m.body + 4, m.n - 4),
+	    &said, &e), STEP_MORE);
+	say(r, &said, false);
+	buf_free(&said);
+	return r;
+}
+
+static void
+is_the_last(struct scram_client *scram, const struct msg *m)
+{
+	static const uint8_t final[4] = { 0, 0, 0, 12 };
+	struct err e;
+
+	ck_assert_int_eq(m->type, 'R');
+	ck_assert_mem_eq(m->body, final, 4);
+	ck_assert_int_eq(scram_client_step(scram, SPAN(m->body + 4, m->n - 4),
+	    NULL, &e), STEP_DONE);
+}
+
+START_TEST (scrams_last_message_comes_with_the_welcome) {
+	struct scram_client *scram = scram_client_new("scrammer-pw", NULL);
+	struct pooler *p = start(false, false, "");
+	struct raw *r;
+	struct msg m;
+	uint8_t all[4000];
+	ssize_t n;
+
+	PQfinish(client_open("user=scrammer password=scrammer-pw"));
+	r = prove(p->port, scram);
+	/* All of it in one piece. */
+	ck_assert(raw_ready(r, 5000));
+	n = recv(r->fd, all, sizeof(all), MSG_PEEK);
+	ck_assert_int_gt(n, 6);
+	ck_assert_int_eq(all[n - 6], 'Z');
+	m = raw_next(r, 5000);
+	is_the_last(scram, &m);
+	m = raw_next(r, 5000);
+	ck_assert_int_eq(m.type, 'R');
+	(void)raw_until(r, 'Z', 5000);
+	raw_close(r);
+	scram_client_free(scram);
+}
+END_TEST
+
+START_TEST (scrams_last_message_does_not_wait_for_a_server) {
+	struct scram_client *scram = scram_client_new("scrammer-pw", NULL);
+	struct blackhole b;
+	struct pooler *p;
+	struct raw *r;
+	struct msg m;
+	char path[300], list[1000];
+
+	blackhole_open(&b);
+	p = pooler_prepare("auth_type = scram-sha-256\n"
+	    "auth_file = @DIR@/users.txt\n[databases]\n"
+	    "app = host=127.0.0.1 port=%d user=alice\n", b.port);
+	snprintf(path, sizeof(path), "%s/users.txt", p->dir);
+	snprintf(list, sizeof(list), "\"scrammer\" \"%s\"\n", verifier());
+	fx_write_file(path, list);
+	pooler_launch(p);
+	r = prove(p->port, scram);
+	m = raw_next(r, 5000);
+	is_the_last(scram, &m);
+	raw_close(r);
+	scram_client_free(scram);
+	blackhole_close(&b);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -320,5 +426,7 @@ main(void)
 	FX_ADD_LOOP(s, servers_are_bound_to, 60, 2);
 	FX_ADD_LOOP(s, who_stands_between_us_and_a_server_is_found_out, 60, 4);
 	FX_ADD(s, a_pooler_binds_to_a_pooler, 60);
+	FX_ADD(s, scrams_last_message_comes_with_the_welcome, 30);
+	FX_ADD(s, scrams_last_message_does_not_wait_for_a_server, 30);
 	return fx_main(s);
 }
