@@ -29,6 +29,7 @@ struct lookup {
 	struct lookup_reply reply;
 	struct err err; /* nobody could be asked */
 	struct task task; /* done() in the same turn */
+	bool any_name; /* the client chose it, by the "*" line */
 	bool abandoned; /* the waiter's mail is still under way */
 };
 
@@ -47,6 +48,20 @@ lookup_free(struct lookup *lk)
 
 /* ---- the answer ---- */
 
+/* That there is no such database, or that it may not be entered, would tell
+ * strangers which ones there are: it looks as if it had no such user. */
+static bool
+tells_the_name(const struct lookup *lk)
+{
+	static const char *const states[] = { "3D000", "42501", "53300" };
+	size_t i;
+
+	for (i = 0; lk->any_name && i < ARRAY_LEN(states); i++)
+		if (strcmp(lk->err.sqlstate, states[i]) == 0)
+			return true;
+	return false;
+}
+
 static void
 tell(struct lookup *lk)
 {
@@ -54,7 +69,7 @@ tell(struct lookup *lk)
 
 	lookup_reply_result(&lk->reply, lk->user, &r);
 	if (err_is_set(&lk->err)) {
-		r.verdict = LOOKUP_FAILED;
+		r.verdict = tells_the_name(lk) ? LOOKUP_NONE : LOOKUP_FAILED;
 		r.err = lk->err;
 	}
 	lk->a.done(lk->a.arg, &r);
@@ -351,6 +366,8 @@ lookup_start(const struct lookup_args *a)
 	lk->user = xstrdup(a->user);
 	lk->query = xstrdup(config_auth_query(a->cfg, a->conf));
 	lk->task.fn = on_task;
+	lk->any_name = config_auth_dbname(a->cfg, a->conf)[0] == '\0' &&
+	    config_database(a->cfg, a->database) == NULL;
 	lk->pool = find_pool(a, &lk->err);
 	if (lk->pool == NULL) {
 		tell_later(lk);
