@@ -2,11 +2,13 @@
  * The process under a service manager: what it tells, the sockets it is
  * handed, and several processes on one port.
  */
+#define _GNU_SOURCE /* unshare() */
 #include "fixture.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -316,6 +318,151 @@ START_TEST (several_processes_share_a_port) {
 }
 END_TEST
 
+/* --- a restart of each of them, under load --- */
+
+enum { FLEET = 3 };
+
+static struct pooler *fleet[FLEET];
+static int fleet_port;
+
+/* They reach the server by its Unix socket: it is outside of a network of our
+ * own. */
+static void
+fleet_start(void)
+{
+	fleet_port = fx_free_port();
+	for (int i = 0; i < FLEET; i++) {
+		fleet[i] = pooler_prepare("worker_threads = 1\n"
+		    "so_reuseport = 1\nlisten_port = %d\npeer_id = %d\n"
+		    "drain_timeout = 5\ndefault_pool_size = 4\n"
+		    "log_connections = 0\nlog_disconnections = 0\n"
+		    "[databases]\n* = host=@PGSOCKET@ port=@PGPORT@\n",
+		    fleet_port, i + 1);
+		fleet[i]->port = fleet_port;
+		pooler_launch(fleet[i]);
+		WAIT_UNTIL(pooler_logged(fleet[i], "process up"), 10000);
+	}
+}
+
+/* In the background; its output goes to NAME.out. */
+static pid_t
+start_pgbench(const char *name, const char *args)
+{
+	char script[300], out[300], *text;
+	pid_t bench;
+	int rc;
+
+	snprintf(script, sizeof(script), "%s/one.sql", fleet[0]->dir);
+	snprintf(out, sizeof(out), "%s/%s.out", fleet[0]->dir, name);
+	fx_write_file(script, "SELECT 1;\n");
+	fflush(NULL);
+	bench = fork();
+	if (bench != 0)
+		return bench;
+	rc = fx_shell(&text, "%s/pgbench -n %s -f %s -h 127.0.0.1 -p %d "
+	    "-U alice app", pg_bindir(), args, script, fleet_port);
+	fx_write_file(out, text);
+	_exit(rc);
+}
+
+static void
+no_transaction_failed(const char *name, pid_t bench)
+{
+	int rc = fx_wait_exit(bench, 30000);
+	char out[300], *text;
+
+	snprintf(out, sizeof(out), "%s/%s.out", fleet[0]->dir, name);
+	text = fx_read_file(out);
+	ck_assert_msg(rc == 0 &&
+		strstr(text, "number of failed transactions: 0 ") != NULL,
+	    "pgbench %s: status %d: %s", name, rc, text);
+	free(text);
+}
+
+/* All of its transactions so far, as the server counts them. */
+static bool
+goes_on(long from)
+{
+	return pg_int("SELECT xact_commit FROM pg_stat_database WHERE "
+		      "datname = 'app'") > from + 100;
+}
+
+static void
+wait_for_more(void)
+{
+	long n = pg_int("SELECT xact_commit FROM pg_stat_database WHERE "
+			"datname = 'app'");
+
+	WAIT_UNTIL(goes_on(n), 15000);
+}
+
+/* The sockets are handed on, and nobody in their queues is lost. */
+START_TEST (each_of_several_is_taken_over_under_load) {
+	pid_t stay, come;
+
+	fleet_start();
+	stay = start_pgbench("stay", "-c 12 -j 2 -T 6");
+	come = start_pgbench("come", "-C -c 6 -j 6 -T 6");
+	for (int i = 0; i < 2 * FLEET; i++) {
+		struct pooler *p = fleet[i % FLEET];
+		char *argv[] = { (char *)(uintptr_t)pooler_bin(), "-R", p->ini,
+			NULL };
+		pid_t pid;
+
+		wait_for_more();
+		pid = fx_spawn(p->log, false, argv);
+		ck_assert_int_eq(fx_wait_exit(p->pid, 10000), 0);
+		p->pid = pid;
+		WAIT_UNTIL(pooler_log_count(p, "the process before has ended") ==
+			i / FLEET + 1, 5000);
+	}
+	no_transaction_failed("stay", stay);
+	no_transaction_failed("come", come);
+}
+END_TEST
+
+/* In a network of its own, where the kernel gives what waits for a socket that
+ * is closed to another one. False: that cannot be had here. */
+static bool
+leave_network(void)
+{
+	FILE *f;
+
+	if (unshare(CLONE_NEWNET) != 0 ||
+	    fx_shell(NULL, "ip link set lo up") != 0)
+		return false;
+	f = fopen("/proc/sys/net/ipv4/tcp_migrate_req", "w");
+	if (f == NULL)
+		return false;
+	fputs("1\n", f);
+	return fclose(f) == 0;
+}
+
+START_TEST (each_of_several_is_restarted_under_load) {
+	pid_t come;
+
+	if (!leave_network()) {
+		fprintf(stderr, "skipped: each_of_several_is_restarted_under_"
+				"load (no network namespaces, or no "
+				"tcp_migrate_req)\n");
+		return;
+	}
+	fleet_start();
+	come = start_pgbench("come", "-C -c 8 -j 8 -T 6");
+	for (int i = 0; i < 2 * FLEET; i++) {
+		struct pooler *p = fleet[i % FLEET];
+
+		wait_for_more();
+		kill(p->pid, SIGTERM);
+		ck_assert_int_eq(status_of(p), 0);
+		pooler_launch(p);
+		WAIT_UNTIL(pooler_log_count(p, "process up") ==
+			i / FLEET + 2, 10000);
+	}
+	no_transaction_failed("come", come);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -327,5 +474,7 @@ main(void)
 	FX_ADD(s, wrong_descriptors_are_refused, 30);
 	FX_ADD(s, pgbench_survives_a_restart_behind_kept_sockets, 60);
 	FX_ADD(s, several_processes_share_a_port, 40);
+	FX_ADD(s, each_of_several_is_taken_over_under_load, 60);
+	FX_ADD(s, each_of_several_is_restarted_under_load, 60);
 	return fx_main(s);
 }
