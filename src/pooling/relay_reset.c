@@ -85,7 +85,8 @@ relay_reset_note(struct relay *r, const struct sql_info *info)
 	if (!r->asked_for || (r->resets && r->resets->sent))
 		return;
 	/* Which of them came last is not to be told. */
-	if (info->calls_made & SQL_CALL_BIT(SQL_CALL_SET_CONFIG)) {
+	if (info->unsure ||
+	    info->calls_made & SQL_CALL_BIT(SQL_CALL_SET_CONFIG)) {
 		relay_reset_free(r);
 		return;
 	}

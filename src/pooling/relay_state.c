@@ -672,6 +672,18 @@ tag_takes_away(struct span tag)
 	    memcmp(tag.p, "DISC", 4) == 0);
 }
 
+/* What was read of the text may be wrong, where a string ends for one: nothing
+ * of it is to be set on other servers. What has been set is kept by keeping the
+ * server; so it is where the ROLLBACK may be one to a savepoint. */
+static void
+completed_unsure(struct journal *j, struct span tag)
+{
+	j->dirty = true;
+	if (span_is(tag, "SET") || span_is(tag, "RESET") ||
+	    span_is(tag, "ROLLBACK"))
+		j->pins |= PIN_STATE;
+}
+
 static void
 completed(struct relay *r, struct run *n, size_t at, struct span tag)
 {
@@ -681,7 +693,9 @@ completed(struct relay *r, struct run *n, size_t at, struct span tag)
 	j->reported = relay_server_of(r)->params;
 	if (tag_takes_away(tag))
 		j->check = true;
-	if (!n->text) {
+	if (n->text && n->info.unsure)
+		completed_unsure(j, tag);
+	if (!n->text || n->info.unsure) {
 		if (span_is(tag, "COMMIT") || span_is(tag, "ROLLBACK"))
 			journal_tag(j, tag.p[0] == 'C');
 		return;
