@@ -27,8 +27,10 @@ system_tests = \
 	test/system/test_hba \
 	test/system/test_ldap \
 	test/system/test_leaks \
+	test/system/test_impatient \
 	test/system/test_interleave \
 	test/system/test_hosts \
+	test/system/test_hostile \
 	test/system/test_hostfaults \
 	test/system/test_listen \
 	test/system/test_log \
@@ -106,8 +108,10 @@ test_system_test_hold_LDADD = $(system_libs)
 test_system_test_hba_LDADD = $(system_libs)
 test_system_test_ldap_LDADD = $(system_libs)
 test_system_test_leaks_LDADD = $(system_libs)
+test_system_test_impatient_LDADD = $(system_libs)
 test_system_test_interleave_LDADD = $(system_libs)
 test_system_test_hosts_LDADD = $(system_libs)
+test_system_test_hostile_LDADD = $(system_libs)
 test_system_test_hostfaults_SOURCES = \
 	test/system/test_hostfaults.c \
 	test/system/netns.c test/system/netns.h
