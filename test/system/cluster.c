@@ -23,6 +23,7 @@ static const char hba[] = "local all all trust\n"
 			  "host all md5er 127.0.0.1/32 md5\n"
 			  "host all clear 127.0.0.1/32 password\n"
 			  "host all refused 127.0.0.1/32 reject\n"
+			  "host replication postgres 127.0.0.1/32 trust\n"
 			  "host all all 127.0.0.1/32 trust\n";
 
 static const char conf[] = "listen_addresses = '127.0.0.1'\n"

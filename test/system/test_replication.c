@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The clients' own libpq speaks to a walsender of the cluster. */
 static PGconn *
@@ -180,6 +181,113 @@ START_TEST (walsenders_count_against_the_database) {
 }
 END_TEST
 
+/* --- PostgreSQL's own programs --- */
+
+/* Runs one through the pooler, with a directory of its own; what it says. */
+static void
+tool(const char *program, const char *options)
+{
+	char *out;
+	int rc;
+
+	rc = fx_shell(&out, "cd %s && timeout %d %s/%s -h 127.0.0.1 -p %d "
+	    "-U postgres %s",
+	    pooler_current()->dir, fx_scaled(40000) / 1000, pg_bindir(),
+	    program, pooler_current()->port, options);
+	ck_assert_msg(rc == 0, "%s %s: status %d: %s", program, options, rc,
+	    out);
+	free(out);
+}
+
+static bool
+has_file(const char *name)
+{
+	char path[600];
+
+	snprintf(path, sizeof(path), "%s/%s", pooler_current()->dir, name);
+	return access(path, R_OK) == 0;
+}
+
+START_TEST (pg_basebackup_copies_the_cluster) {
+	pooler_start("default_pool_size = 1\n");
+	/* It streams the log on a second connection meanwhile. */
+	tool("pg_basebackup", "-D copy -X stream -c fast --no-sync");
+	ck_assert(has_file("copy/PG_VERSION"));
+	ck_assert(has_file("copy/backup_manifest"));
+	ck_assert(has_file("copy/global/pg_control"));
+	WAIT_UNTIL(walsenders() == 0, 5000);
+}
+END_TEST
+
+START_TEST (pg_receivewal_gets_the_log) {
+	char options[200], lsn[40];
+
+	pooler_start(" ");
+	pg_exec("CREATE TABLE IF NOT EXISTS filler (x int)");
+	tool("pg_receivewal", "--slot recv --create-slot --if-not-exists");
+	pg_exec("SELECT pg_switch_wal()");
+	pg_exec("INSERT INTO filler SELECT 2");
+	snprintf(lsn, sizeof(lsn), "%s",
+	    pg_text("SELECT pg_current_wal_insert_lsn()"));
+	pg_exec("INSERT INTO filler SELECT 3");
+	snprintf(options, sizeof(options), "-D . --slot recv --no-loop "
+	    "--no-sync --endpos=%s", lsn);
+	tool("pg_receivewal", options);
+	ck_assert_int_eq(fx_shell(NULL, "ls %s/0000*", pooler_current()->dir),
+	    0);
+	tool("pg_receivewal", "--slot recv --drop-slot");
+	WAIT_UNTIL(walsenders() == 0, 5000);
+}
+END_TEST
+
+START_TEST (pg_recvlogical_gets_the_changes) {
+	char options[200], path[600], *text;
+
+	pooler_start(" ");
+	sql_ok(pg_direct("app"), "CREATE TABLE IF NOT EXISTS changes (t text)");
+	tool("pg_recvlogical", "-d app --slot rl --create-slot "
+	    "-P test_decoding");
+	sql_ok(pg_direct("app"), "INSERT INTO changes VALUES ('change-4711')");
+	snprintf(options, sizeof(options), "-d app --slot rl --start --no-loop "
+	    "-f out --endpos=%s", pg_text("SELECT pg_current_wal_insert_lsn()"));
+	sql_ok(pg_direct("app"), "INSERT INTO changes VALUES ('later')");
+	tool("pg_recvlogical", options);
+	snprintf(path, sizeof(path), "%s/out", pooler_current()->dir);
+	text = fx_read_file(path);
+	ck_assert_ptr_nonnull(strstr(text, "change-4711"));
+	free(text);
+	WAIT_UNTIL(walsenders() == 0, 5000);
+	tool("pg_recvlogical", "-d app --slot rl --drop-slot");
+}
+END_TEST
+
+/* From app to app2 of the same cluster, where the slot cannot be made by the
+ * command itself; what was there before comes by a connection of its own. */
+START_TEST (subscriptions_follow_through_the_pooler) {
+	PGconn *from = pg_direct("app"), *to = pg_direct("app2");
+
+	pooler_start("default_pool_size = 1\n");
+	sql_ok(from, "CREATE TABLE pub (x int PRIMARY KEY); "
+	    "INSERT INTO pub SELECT generate_series(1, 100)");
+	sql_ok(from, "CREATE PUBLICATION p FOR TABLE pub");
+	sql_ok(from, "SELECT pg_create_logical_replication_slot('sub', "
+	    "'pgoutput')");
+	sql_ok(to, "CREATE TABLE pub (x int PRIMARY KEY)");
+	sql_ok(to, "CREATE SUBSCRIPTION sub CONNECTION 'host=127.0.0.1 "
+	    "port=%d user=postgres dbname=app' PUBLICATION p "
+	    "WITH (create_slot = false, slot_name = 'sub')",
+	    pooler_current()->port);
+	WAIT_UNTIL(sql_int(to, "SELECT count(*) FROM pub") == 100, 30000);
+	sql_ok(from, "INSERT INTO pub SELECT generate_series(101, 200); "
+	    "DELETE FROM pub WHERE x <= 50");
+	WAIT_UNTIL(sql_int(to, "SELECT sum(x) FROM pub") == 18825, 30000);
+	sql_ok(to, "ALTER SUBSCRIPTION sub DISABLE");
+	sql_ok(to, "DROP SUBSCRIPTION sub");
+	WAIT_UNTIL(walsenders() == 0, 10000);
+	sql_ok(from, "DROP PUBLICATION p");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -190,5 +298,9 @@ main(void)
 	FX_ADD(s, options_reach_the_walsender, 20);
 	FX_ADD(s, walsenders_are_never_shared, 20);
 	FX_ADD(s, walsenders_count_against_the_database, 30);
+	FX_ADD(s, pg_basebackup_copies_the_cluster, 60);
+	FX_ADD(s, pg_receivewal_gets_the_log, 60);
+	FX_ADD(s, pg_recvlogical_gets_the_changes, 60);
+	FX_ADD(s, subscriptions_follow_through_the_pooler, 90);
 	return fx_main(s);
 }
