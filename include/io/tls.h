@@ -98,6 +98,8 @@ void tls_close(struct tls *t, struct buf *out);
 
 /* The handshake is over. */
 bool tls_is_up(const struct tls *t);
+/* It is a client's: the handshake begins without anything from the peer. */
+bool tls_speaks_first(const struct tls *t);
 /* What was to be sent when the handshake came to its end may go with what is
  * written next, since nobody waits for it: tickets of TLS 1.3. */
 bool tls_may_wait(const struct tls *t);

@@ -18,7 +18,7 @@
 #include "policy/ini.h"
 
 /* Knocks closer than this count as a crowd. */
-#define KNOCKS_APART_US 500
+#define KNOCKS_APART_US 100
 
 struct port {
 	LIST_ENTRY(port) link;

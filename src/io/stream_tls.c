@@ -139,8 +139,9 @@ stream_start_tls(struct stream *s, struct tls_ctx *ctx,
 		stream_tls_close(s);
 		return false;
 	}
-	/* A client has the first word. */
-	set_pending(s, true);
+	/* Else there is nothing to be done before something comes. */
+	if (tls_speaks_first(tls) || got.n > 0)
+		set_pending(s, true);
 	return true;
 }
 

@@ -397,6 +397,12 @@ tls_is_up(const struct tls *t)
 }
 
 bool
+tls_speaks_first(const struct tls *t)
+{
+	return !t->ctx->server;
+}
+
+bool
 tls_may_wait(const struct tls *t)
 {
 	return t->ctx->server && SSL_version(t->ssl) >= TLS1_3_VERSION;
