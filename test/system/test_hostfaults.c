@@ -216,7 +216,7 @@ END_TEST
 /* Lost: at most what was in flight there each time; the other host always
  * serves, and at the end both do. */
 START_TEST (flapping_host_costs_what_is_in_flight_each_time) {
-	const int flaps = 6;
+	const int flaps = 3;
 	struct load *l;
 
 	start("");
