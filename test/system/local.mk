@@ -209,3 +209,9 @@ HOLD_OPS = 1000
 interleave: pooler$(EXEEXT) test/system/test_interleave$(EXEEXT)
 	HOLD_OPS='$(HOLD_OPS)' test/system/test_interleave$(EXEEXT)
 .PHONY: interleave
+
+# 10,000 cancel requests over three peers.
+cancels: pooler$(EXEEXT) test/system/test_peers$(EXEEXT)
+	TEST_LONG=1 CK_RUN_CASE=cancels_through_a_random_balancer_all_arrive \
+	    test/system/test_peers$(EXEEXT)
+.PHONY: cancels

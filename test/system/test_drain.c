@@ -337,6 +337,75 @@ START_TEST (rolling_restart_loses_no_transaction) {
 }
 END_TEST
 
+/* --- three behind a balancer --- */
+
+enum { BEHIND = 3 };
+
+static int
+start_balancer(struct pooler *const p[BEHIND])
+{
+	char cfg[1000], path[320];
+	int port = fx_free_port();
+	char *argv[] = { (char *)(uintptr_t)"haproxy",
+		(char *)(uintptr_t)"-db", (char *)(uintptr_t)"-f", path,
+		NULL };
+
+	ck_assert_msg(fx_shell(NULL, "command -v haproxy") == 0,
+	    "there is no haproxy (Debian: haproxy)");
+	snprintf(path, sizeof(path), "%s/haproxy.cfg", p[0]->dir);
+	snprintf(cfg, sizeof(cfg), "defaults\n mode tcp\n retries 5\n"
+	    " option redispatch 1\n timeout connect 5s\n"
+	    " timeout client 60s\n timeout server 60s\n"
+	    " default-server check inter 50ms fall 1 rise 1\n"
+	    "listen pooler\n bind 127.0.0.1:%d\n balance leastconn\n"
+	    " server a 127.0.0.1:%d\n server b 127.0.0.1:%d\n"
+	    " server c 127.0.0.1:%d\n", port, p[0]->port, p[1]->port,
+	    p[2]->port);
+	fx_write_file(path, cfg);
+	fx_spawn("/dev/null", true, argv);
+	WAIT_UNTIL(fx_shell(NULL, "bash -c 'exec 3<>/dev/tcp/127.0.0.1/%d'",
+	    port) == 0, 10000);
+	return port;
+}
+
+START_TEST (three_behind_a_balancer_are_restarted) {
+	static struct writers all;
+	static struct writer w[WRITERS];
+	struct pooler *p[BEHIND];
+
+	sql_ok(pg_direct("app"), "DROP TABLE IF EXISTS written; "
+	    "CREATE TABLE written (w int, n int, PRIMARY KEY (w, n)); "
+	    "GRANT ALL ON written TO alice");
+	for (int i = 0; i < BEHIND; i++)
+		p[i] = pooler_start("worker_threads = 2\ndrain_timeout = 2\n"
+				    "default_pool_size = 5\n");
+	all.port[0] = all.port[1] = start_balancer(p);
+	for (int i = 0; i < WRITERS; i++) {
+		w[i].all = &all;
+		w[i].me = i;
+		pthread_create(&w[i].thread, NULL, writer_main, &w[i]);
+	}
+	for (int i = 0; i < BEHIND; i++) {
+		long before = written(&all);
+
+		WAIT_UNTIL(written(&all) > before + 200 || all.has_failed,
+		    20000);
+		kill(p[i]->pid, SIGTERM);
+		ck_assert_int_eq(status_of(p[i]), 0);
+		ck_assert(!pooler_logged(p[i], "drain_timeout is over"));
+		pooler_launch(p[i]);
+	}
+	all.stop = true;
+	for (int i = 0; i < WRITERS; i++)
+		pthread_join(w[i].thread, NULL);
+	ck_assert_msg(!all.has_failed, "%s", all.failed);
+	ck_assert_int_ge(all.moved, WRITERS / 2);
+	ck_assert_int_eq(sql_int(pg_direct("app"),
+			     "SELECT count(*) FROM written"),
+	    written(&all));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -347,5 +416,6 @@ main(void)
 	FX_ADD(s, deadline_holds_in_an_open_transaction, 30);
 	FX_ADD(s, console_says_so_and_does_not_hold_it_up, 40);
 	FX_ADD_LOOP(s, rolling_restart_loses_no_transaction, 90, 2);
+	FX_ADD(s, three_behind_a_balancer_are_restarted, 60);
 	return fx_main(s);
 }
