@@ -173,7 +173,7 @@ down_tells(struct relay *r, const uint8_t *body, size_t n)
 static inline bool
 down_is_quiet(const struct relay *r)
 {
-	return !r->state && !r->a.slow_us && !r->resets && !r->down_skip;
+	return !r->state && !r->resets && !r->down_skip;
 }
 
 static inline bool
@@ -185,9 +185,10 @@ tag_is_quiet(uint8_t c)
 /* The whole messages at the front that are nothing but plain answers (ready:
  * ReadyForQuery is one): where they end. */
 static inline const uint8_t *
-down_run(struct pipeline *pl, bool ready, const uint8_t *p,
+down_run(struct relay *r, struct pipeline *pl, bool ready, const uint8_t *p,
     const uint8_t *end)
 {
+	bool slow = r->a.slow_us != 0;
 	uint32_t len;
 
 	while ((size_t)(end - p) > WIRE_HEAD) {
@@ -201,6 +202,8 @@ down_run(struct pipeline *pl, bool ready, const uint8_t *p,
 			!pipeline_ready(pl, p[WIRE_HEAD]) :
 			!pipeline_pass(pl, p[0]))
 			break;
+		if (UNLIKELY(slow) && p[0] == 'C')
+			relay_slow_complete(r, p + WIRE_HEAD, len - 4);
 		p += len + 1;
 	}
 	return p;
@@ -224,7 +227,7 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 	gather_begin(&r->home->out, r->a.client);
 	for (;;) {
 		if (LIKELY(down_is_quiet(r))) {
-			run = down_run(pl, ready, p, p + n);
+			run = down_run(r, pl, ready, p, p + n);
 			n -= (size_t)(run - p);
 			p = run;
 		}

@@ -56,8 +56,8 @@ up_is_quiet(const struct relay *r)
 	const struct server *s = relay_server_of(r);
 
 	return !r->state && !*r->a.texts && !r->looked && !r->sql_portal &&
-	    !r->named_commit && !r->up_skip && !r->a.slow_us &&
-	    !r->a.no_query && !(s->stmts && stmt_server_waits(s->stmts));
+	    !r->named_commit && !r->up_skip && !r->a.no_query &&
+	    !(s->stmts && stmt_server_waits(s->stmts));
 }
 
 /* The text of a Query or Parse, with its zero: nothing but plain. */
@@ -211,6 +211,8 @@ up_run(struct relay *r, const uint8_t *p, const uint8_t *end)
 			break;
 		if (!r->query_us)
 			relay_begin_query(r);
+		if (UNLIKELY(r->a.slow_us) && (p[0] == 'Q' || p[0] == 'P'))
+			relay_slow_text(r, p[0], p + WIRE_HEAD, len - 4);
 		p += len + 1;
 	}
 	return p;

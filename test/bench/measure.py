@@ -219,6 +219,31 @@ class Callgrind:
         return (got[1][0] - got[0][0]) / (got[1][1] - got[0][1])
 
 
+def whole_run(rig, front_class, clients, each, **setup):
+    """(instructions, transactions) of a process from start to end. It need
+    not be one that another may trace while it runs."""
+    out = os.path.join(rig.dir, f'whole.{rig.serial}')
+    front = front_class(rig, wrapper=[
+        need('valgrind', 'valgrind'), '-q', '--tool=callgrind',
+        f'--callgrind-out-file={out}', '--max-threads=64'], **setup)
+    try:
+        done = pgbench(front, clients, each=each).transactions
+    finally:
+        front.stop()
+    wait_for(out, lambda: os.path.exists(out))
+    with open(out) as f:
+        text = f.read()
+    return (sum(int(n) for n in re.findall(r'^summary: (\d+)', text, re.M)),
+            done)
+
+
+def whole_runs(rig, front_class, clients, each, **setup):
+    """Instructions per transaction, from a short run and a long one."""
+    got = [whole_run(rig, front_class, clients, n, **setup)
+           for n in (max(each // 10, 1), each)]
+    return (got[1][0] - got[0][0]) / (got[1][1] - got[0][1])
+
+
 class Load:
     """The bench's own load program, told what to do line by line."""
 

@@ -5,7 +5,8 @@ import os
 import resource
 
 from measure import (Callgrind, Load, Perf, Strace, calls_per_transaction,
-                     cost, cpu, median, pgbench, resident, threads)
+                     cost, cpu, median, pgbench, resident, threads,
+                     whole_runs)
 from rig import FRONTS, Missing, Pooler, Process, free_port, wait_for
 
 
@@ -475,14 +476,9 @@ def section_extras(stage):
         got = {}
         for kind, more in (('off', ''), ('on', WATCHED)):
             def once():
-                grind = Callgrind(stage.rig, Pooler, more=more)
-                try:
-                    pgbench(grind.front, 20, each=5)
-                    return grind.per_transaction(
-                        clients, 'simple',
-                        (50 if stage.quick else 200) * 32 // clients)
-                finally:
-                    grind.front.stop()
+                return whole_runs(stage.rig, Pooler, clients,
+                                  (20000 if stage.quick else 50000) // clients,
+                                  more=more)
 
             got[kind] = stage.guarded('pooler', once)
         ratio = got['on'] / got['off'] if got['on'] and got['off'] else None
