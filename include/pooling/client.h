@@ -75,6 +75,7 @@ struct client {
 	bool login_listed; /* counted in hub->logins */
 	bool gone; /* it has sent all it will */
 	bool parts; /* leaving: by being told to */
+	bool outdated; /* leaving: since its server has to go */
 	bool leaving; /* it is closed, or moved, when its transaction is over */
 	bool skip_sync; /* its messages are dropped up to a Sync */
 	bool tls_noted; /* the login knows of it */
@@ -118,6 +119,10 @@ void client_new(struct client_home *h, int fd, const struct addr *peer,
     bool is_unix);
 /* Sends FATAL e and closes. */
 void client_kill(struct client *c, const struct err *e);
+/* RECONNECT, RELOAD: if it keeps a server that has to go, and nobody else will
+ * ever get it, it is closed: a replication client at once, and with
+ * server_fast_close one in session mode when its transaction is over. */
+void client_drop_outdated(struct client *c);
 /*
  * A drain: it is closed with 57P01 when its transaction is over, in session
  * mode too; at once if it has been idle for idle_us. True when it was.

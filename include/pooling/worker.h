@@ -80,6 +80,9 @@ void workers_flush_stats(struct hub *h, void (*done)(void *arg), void *arg);
  * gone are closed, those in use when they are free. */
 void workers_close_moved(struct hub *h);
 /* (main) Closes all clients of a database (NULL = all) with FATAL e. */
+/* Some pools' servers have to go: clients that keep one for themselves are
+ * closed, see client_drop_outdated(). */
+void workers_drop_outdated(struct hub *h);
 void workers_kill_database(struct hub *h, struct database *db,
     const struct err *e, void (*done)(void *arg), void *arg);
 

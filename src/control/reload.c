@@ -87,6 +87,7 @@ put_in_force(struct plane *pl, struct config *cfg, reload_done_fn *done,
 	workers_config(hub, cfg, everywhere, ch);
 	registry_apply(hub->registry, hub->cfg);
 	workers_close_removed(hub);
+	workers_drop_outdated(hub);
 	period_rearm(pl);
 	sweep_rearm(pl);
 	config_unref(old);

@@ -287,6 +287,7 @@ do_reconnect(struct order *q)
 	verb_log(q);
 	registry_each_pool(q->plane->hub->registry, reconnect_pool, &f);
 	registry_forget_welcomes(q->plane->hub->registry, f.db);
+	workers_drop_outdated(q->plane->hub);
 	order_finish(q);
 }
 

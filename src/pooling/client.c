@@ -318,10 +318,36 @@ client_part(struct client *c)
 	if (!c->parts || keep_len(&c->held) || c->skip || c->skip_sync ||
 	    c->gone)
 		return;
-	err_set(&e, "57P01", "pooler is shutting down");
+	err_set(&e, "57P01", c->outdated ? "database configuration changed" :
+	    "pooler is shutting down");
 	err_detail(&e, "the connection was idle; nothing was lost");
 	err_hint(&e, "connect again");
 	client_fatal(c, &e);
+}
+
+static bool
+is_outdated(struct pool *p, const struct server *s)
+{
+	return s->moved || s->generation != atomic_load(&p->generation);
+}
+
+void
+client_drop_outdated(struct client *c)
+{
+	const struct pool_settings *set;
+
+	if (!c->relay || c->state != CL_ACTIVE ||
+	    !is_outdated(c->pool, relay_server(c->relay)))
+		return;
+	set = c->pool->set;
+	if (set->replication) {
+		client_fail(c, "57P01", "database configuration changed");
+		return;
+	}
+	if (set->mode != POOL_SESSION || !c->home->cfg->server_fast_close)
+		return;
+	c->outdated = true;
+	(void)client_leave(c, 0);
 }
 
 bool

@@ -179,6 +179,26 @@ workers_close_moved(struct hub *h)
 	workers_walk(h, &moved_walker, NULL, NULL);
 }
 
+static void
+drop_outdated(struct worker *w, struct client *c, int slot, void *arg)
+{
+	(void)w;
+	(void)slot;
+	(void)arg;
+	client_drop_outdated(c);
+}
+
+static const struct walker outdated_walker = {
+	.lists = WALK_CLIENTS,
+	.client = drop_outdated,
+};
+
+void
+workers_drop_outdated(struct hub *h)
+{
+	workers_walk(h, &outdated_walker, NULL, NULL);
+}
+
 struct kill {
 	struct database *db; /* with a reference; NULL = all */
 	struct err err;

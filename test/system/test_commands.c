@@ -192,6 +192,41 @@ START_TEST (reconnect_replaces_servers_at_the_end_of_their_work) {
 }
 END_TEST
 
+/* In session mode a server goes with its client, if that is wanted; in the
+ * middle of a transaction, when that is over. */
+START_TEST (fast_close_ends_sessions_between_transactions) {
+	PGconn *idle, *busy, *other;
+
+	pooler_start("pool_mode = session\nserver_fast_close = %d\n"
+		     TWO_DATABASES, _i);
+	idle = client_open(" ");
+	busy = client_open(" ");
+	other = client_open("dbname=app2");
+	sql_ok(idle, "SELECT 1");
+	sql_ok(busy, "BEGIN");
+	sql_ok(other, "SELECT 1");
+	console_ok("RECONNECT app");
+	if (_i == 1) {
+		ck_assert(client_lost(idle, 5000));
+		WAIT_UNTIL(pooler_logged(pooler_current(),
+			       "closing because: database configuration "
+			       "changed"), 5000);
+	} else {
+		sql_ok(idle, "SELECT 2");
+	}
+	sql_ok(busy, "SELECT 2");
+	sql_ok(busy, "COMMIT");
+	if (_i == 1)
+		ck_assert(client_lost(busy, 5000));
+	else
+		sql_ok(busy, "SELECT 2");
+	sql_ok(other, "SELECT 2");
+	PQfinish(idle);
+	PQfinish(busy);
+	PQfinish(other);
+}
+END_TEST
+
 START_TEST (kill_client_ends_the_one_it_names) {
 	PGconn *victim, *other, *admin;
 	char sql[80];
@@ -391,6 +426,7 @@ main(void)
 	FX_ADD(s, pause_stays_when_its_console_goes, 20);
 	FX_ADD(s, disable_refuses_logins_and_nothing_else, 20);
 	FX_ADD(s, reconnect_replaces_servers_at_the_end_of_their_work, 20);
+	FX_ADD_LOOP(s, fast_close_ends_sessions_between_transactions, 20, 2);
 	FX_ADD(s, kill_client_ends_the_one_it_names, 20);
 	FX_ADD(s, kill_empties_a_database_and_leaves_it_paused, 20);
 	FX_ADD(s, results_come_in_binary_when_asked_for, 20);

@@ -164,6 +164,28 @@ START_TEST (walsenders_are_never_shared) {
 }
 END_TEST
 
+/* Its server is nobody else's, and it would keep it for ever. */
+START_TEST (reconnect_ends_replication_clients) {
+	PGconn *a, *n;
+
+	pooler_start(" ");
+	a = replicate("database");
+	n = client_open("user=postgres");
+	ck_assert_int_eq(sql_int(a, "SELECT 1"), 1);
+	ck_assert_int_eq(sql_int(n, "SELECT 1"), 1);
+	console_ok("RECONNECT");
+	ck_assert(client_lost(a, 5000));
+	WAIT_UNTIL(pooler_logged(pooler_current(),
+		       "closing because: database configuration changed"),
+	    5000);
+	WAIT_UNTIL(walsenders() == 0, 5000);
+	console_ok("WAIT_CLOSE");
+	ck_assert_int_eq(sql_int(n, "SELECT 2"), 2);
+	PQfinish(a);
+	PQfinish(n);
+}
+END_TEST
+
 START_TEST (walsenders_count_against_the_database) {
 	PGconn *a, *b;
 
@@ -302,5 +324,6 @@ main(void)
 	FX_ADD(s, pg_receivewal_gets_the_log, 60);
 	FX_ADD(s, pg_recvlogical_gets_the_changes, 60);
 	FX_ADD(s, subscriptions_follow_through_the_pooler, 90);
+	FX_ADD(s, reconnect_ends_replication_clients, 20);
 	return fx_main(s);
 }
