@@ -3,12 +3,14 @@
  *
  *   startup -> login -> [greet] -> idle <-> waiting -> active -> idle
  *      |          |                   any -> closing -> closed
+ *      |          |          active -> hearing -> idle
  *      '-> cancel '-> (the console: moved to the main thread)
  *
  * startup: nothing or part of the first packet is here. login: the password
  * exchange. greet: proven, and waits for the pool's welcome. idle: logged in,
  * without a server. waiting: in its pool's queue. active: linked to a server by
- * a relay. closing: the last words are being sent.
+ * a relay. hearing: it is not linked any more, but its LISTEN has yet to be
+ * carried out. closing: the last words are being sent.
  *
  * client_enter() is the only writer of the state.
  *
@@ -37,6 +39,7 @@ enum client_state {
 	CL_IDLE,
 	CL_WAITING,
 	CL_ACTIVE,
+	CL_HEARING,
 	CL_CANCEL,
 	CL_CLOSING,
 	CL_CLOSED,
@@ -44,6 +47,7 @@ enum client_state {
 };
 
 struct parcel;
+struct client_ear;
 TAILQ_HEAD(client_list, client);
 
 /* What the clients of one worker share. */
@@ -91,6 +95,8 @@ struct client {
 	struct settings *settings; /* what it has set; NULL = nothing */
 	struct settings *startup; /* what it asked for at login */
 	struct param_set *asked; /* ... of tracked names; NULL = nothing */
+	struct channels *heard; /* what it listens on, by the pool's fanout */
+	struct client_ear *ear; /* NULL until it has listened */
 	struct texts *texts; /* statements that touch the session */
 	uint64_t settings_key; /* greeting: of those that are tried */
 	struct stmt_client *stmts; /* NULL until used */

@@ -45,6 +45,14 @@
 struct hub;
 struct pool;
 
+/* Somebody who lives as long as the pool and keeps a server of it. */
+struct pool_guest {
+	/* Any thread; no lock is held. What it has may stay no longer: servers
+	 * are to be new ones, or the bounds have changed. */
+	void (*renew)(struct pool_guest *g);
+	void (*free)(struct pool_guest *g);
+};
+
 /* What an error was, shared by all who are told of it. */
 struct fault {
 	_Atomic int refs;
@@ -206,6 +214,7 @@ struct pool {
 	struct pool_side *side; /* one per worker; NULL until used */
 	struct quota_member by_db;
 	struct quota_member by_user;
+	_Atomic(struct pool_guest *) guest; /* NULL until there is one */
 	struct pool_down down;
 	struct stmt_table *stmts; /* NULL until used */
 	struct counters stats;

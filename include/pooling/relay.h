@@ -29,6 +29,7 @@
 #include "io/stream.h"
 #include "pooling/pool.h"
 #include "pooling/server.h"
+#include "proto/channels.h"
 #include "proto/wire.h"
 #include "proto/texts.h"
 
@@ -80,6 +81,13 @@ struct relay_owner {
 	void (*slow)(void *arg, const struct slow_query *q);
 	/* The server has sent an error. */
 	void (*error)(void *arg, const char *sqlstate);
+	/* The client is to hear this from now on (the same as before: what was
+	 * notified until now). That takes its time, and a ReadyForQuery (I) is
+	 * held back meanwhile. The owner sends it, and calls relay_heard() if
+	 * the relay is still there; it may be over before. */
+	void (*hear)(void *arg, struct channels *want);
+	/* The client stands between two transactions and keeps its server. */
+	void (*rests)(void *arg);
 	/* Not inside relay_start(). reason goes to the log. */
 	void (*over)(void *arg, enum relay_end end, const struct err *e,
 	    const char *reason);
@@ -98,6 +106,7 @@ struct relay_args {
 	struct settings **startup; /* what it asked for at login */
 	const struct param_set *asked; /* ... of tracked names; or NULL */
 	struct texts **texts; /* its statements that touch the session */
+	struct channels **heard; /* what it listens on, elsewhere */
 	const struct relay_owner *owner;
 	void *arg;
 	bool greeting; /* no query: the client's settings are tried */
@@ -127,6 +136,11 @@ void relay_yield(struct relay *r, bool at_rest);
 void relay_set_slow(struct relay *r, usec_t slow_us);
 /* A CancelRequest for the client. done() comes when it has been dealt with. */
 void relay_cancel(struct relay *r, void (*done)(void *arg), void *arg);
+/* What hear() asked for is done, or could not be; *heard says which. */
+void relay_heard(struct relay *r);
+/* The client may be told something that is no answer: it keeps its server and
+ * does nothing. */
+bool relay_is_at_rest(const struct relay *r);
 /* The client has got a part of a message: nothing may be said to it that is
  * not the rest of it. */
 bool relay_is_mid_message(const struct relay *r);

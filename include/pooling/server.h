@@ -91,7 +91,8 @@ struct server {
 	struct stream stream;
 	const struct server_owner *owner;
 	void *pool; /* the owner's; opaque here */
-	void *relay; /* while active; opaque here */
+	void *relay; /* while a client is linked; opaque here */
+	void *asker; /* while auth_query runs on it; the same */
 	struct loop *loop;
 	int worker; /* index of the worker it is on, or moves to */
 	/* Written under the pool's lock; its own thread reads it without,
@@ -145,6 +146,7 @@ struct server {
 	bool rolled_back; /* DRAINING: ROLLBACK has been sent */
 	bool inbound; /* counted as on its way to `worker` */
 	bool ever_used;
+	bool listens; /* active: for all clients of the pool */
 	bool touched; /* a client has had it since auth_query reset it */
 	bool testing_reset; /* TESTED: by the reset query */
 	int from; /* MIGRATING: the worker it leaves */

@@ -9,6 +9,10 @@
  * transaction the journal says what the client has set (want), what this server
  * has (have), and what else keeps the two together (pins).
  *
+ * A LISTEN that was sent as an UNLISTEN, as its tag says, is carried out by
+ * somebody else when the transaction has committed: now.heard then says what
+ * the client wants to hear.
+ *
  * What rolls back with a transaction: settings, temporary objects, held
  * cursors, LISTEN. What does not: session advisory locks, LOAD, setseed(), and
  * whatever is done by texts that cannot be read. Those count from the moment
@@ -24,6 +28,7 @@
 
 #include "base/base.h"
 #include "base/buf.h"
+#include "proto/channels.h"
 #include "proto/param.h"
 #include "proto/settings.h"
 #include "proto/sql.h"
@@ -33,7 +38,7 @@ enum pin {
 	PIN_TEMP = 1, /* temporary objects */
 	PIN_CURSOR = 2, /* WITH HOLD */
 	PIN_LOCK = 4, /* session advisory locks */
-	PIN_LISTEN = 8,
+	PIN_LISTEN = 8, /* on this server itself */
 	PIN_LOAD = 16, /* a library: no reset takes it back */
 	PIN_SEED = 32, /* the same */
 	PIN_STATE = 64, /* something else that no server can be asked for */
@@ -51,6 +56,7 @@ void pin_names(unsigned pins, char *out, size_t cap);
 struct journal_state {
 	struct settings *want; /* the client's */
 	struct settings *have; /* the server's */
+	struct channels *heard; /* what the client listens on elsewhere */
 	unsigned pins; /* those that roll back */
 };
 
@@ -78,6 +84,8 @@ struct journal {
 void journal_init(struct journal *j, struct settings *want,
     struct settings *have, struct settings *startup);
 void journal_fini(struct journal *j);
+/* Between transactions: the client listens on this. */
+void journal_hear(struct journal *j, struct channels *heard);
 
 /* A text has been sent: what counts at once. */
 void journal_sent(struct journal *j, const struct sql_info *info);

@@ -39,7 +39,10 @@ static const struct {
 	[CL_WAITING] = { "waiting", "waiting", "cl_waiting",
 	    BIT(CL_IDLE) | BIT(CL_ACTIVE) | BIT(CL_CLOSING) },
 	[CL_ACTIVE] = { "active", "active", "cl_active",
-	    BIT(CL_IDLE) | BIT(CL_GREET) | BIT(CL_CLOSING) },
+	    BIT(CL_IDLE) | BIT(CL_GREET) | BIT(CL_HEARING) |
+		BIT(CL_CLOSING) },
+	[CL_HEARING] = { "hearing", "active", "cl_active",
+	    BIT(CL_IDLE) | BIT(CL_CLOSING) },
 	[CL_CANCEL] = { "cancel", "active_cancel_req", "cl_waiting",
 	    BIT(CL_CLOSING) },
 	[CL_CLOSING] = { "closing", "closing", "cl_login", BIT(CL_CLOSED) },
@@ -218,6 +221,7 @@ client_let_go(struct client *c)
 		login_free(c->login);
 		c->login = NULL;
 	}
+	client_stop_hearing(c);
 	keep_clear(loop_keeps(c->home->loop), &c->held);
 	uncount(c);
 }
@@ -488,6 +492,9 @@ on_timer(struct timer *t)
 		client_finish_close(c);
 		break;
 	case CL_ACTIVE:
+	case CL_HEARING:
+		client_hearing_timed_out(c);
+		break;
 	case CL_CANCEL:
 	case CL_CLOSED:
 	case CL_STATES:
@@ -536,6 +543,7 @@ on_readable(struct stream *s)
 		client_idle_readable(c);
 		break;
 	case CL_WAITING:
+	case CL_HEARING:
 		client_waiting_readable(c);
 		break;
 	case CL_STARTUP:

@@ -18,7 +18,8 @@ client_can_move(const struct client *c)
 	return c->state == CL_IDLE && !c->relay && !c->gone && !c->skip &&
 	    !c->skip_sync && !keep_len(&c->held) && !c->stream.broken &&
 	    !c->stream.tls && !stream_unsent(&c->stream) &&
-	    !c->pool->set->replication && moved_fits(c->texts, c->stmts) &&
+	    !c->pool->set->replication && !c->heard &&
+	    moved_fits(c->texts, c->stmts) &&
 	    atomic_load(&hub->parcel_bytes) < PARCELS_WAITING;
 }
 

@@ -1,7 +1,8 @@
 /*
  * What the files of the client module share: client.c (states, clocks, birth
  * and end), client_login.c (first byte to welcome), client_query.c (requests,
- * with and without a server). Thread: the client's worker.
+ * with and without a server), client_hear.c (LISTEN). Thread: the client's
+ * worker.
  */
 #ifndef CLIENT_PRIVATE_H
 #define CLIENT_PRIVATE_H
@@ -61,6 +62,8 @@ void client_welcomed(struct waiter *w);
 /* client_query.c */
 void client_idle_readable(struct client *c);
 void client_waiting_readable(struct client *c);
+/* Idle again: with what is held, if it is. */
+void client_go_on(struct client *c);
 /* Keeps bytes for later; goes on with what is kept. */
 void client_keep(struct client *c, const uint8_t *p, size_t n);
 void client_input_held(struct client *c);
@@ -71,6 +74,18 @@ void client_called(struct cancel_entry *e, struct cancel_call *call);
 /* What RESET gives it back, of tracked names (or NULL). Clients of a worker that
  * ask for the same share it. */
 void client_asked(struct client *c, struct param_set *asked);
+/* client_hear.c: LISTEN, as pooling/fanout carries it out. */
+/* For the relay. */
+void client_hear(void *arg, struct channels *want);
+void client_rests(void *arg);
+/* Its LISTEN is under way, and a ReadyForQuery is held back. */
+bool client_is_hearing(const struct client *c);
+/* The timer of a call. */
+void client_hearing_timed_out(struct client *c);
+/* It may be told what has come meanwhile. */
+void client_tell_heard(struct client *c);
+void client_stop_hearing(struct client *c);
+
 /* client_query.c and client_login.c: startup settings are tried on a server,
  * and were taken. */
 void client_try_settings(struct client *c, struct server *s);

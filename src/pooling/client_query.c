@@ -26,6 +26,8 @@ relay_error(void *arg, const char *sqlstate)
 static const struct relay_owner relay_owner = {
 	.slow = relay_slow,
 	.error = relay_error,
+	.hear = client_hear,
+	.rests = client_rests,
 	.over = relay_over,
 };
 
@@ -44,6 +46,7 @@ link_server(struct client *c, struct server *s, const struct span *first)
 		.startup = &c->startup,
 		.asked = c->asked,
 		.texts = &c->texts,
+		.heard = &c->heard,
 		.greeting = c->state == CL_GREET,
 		.stmts = &c->stmts,
 		.owner = &relay_owner,
@@ -301,6 +304,15 @@ client_input(struct client *c, const uint8_t *p, size_t n)
 		(void)ensure(false);
 }
 
+void
+client_go_on(struct client *c)
+{
+	if (UNLIKELY(keep_len(&c->held) || c->gone))
+		client_input_held(c);
+	if (UNLIKELY(c->leaving) && c->state == CL_IDLE)
+		client_part(c);
+}
+
 static void
 relay_over(void *arg, enum relay_end end, const struct err *e,
     const char *reason)
@@ -316,16 +328,22 @@ relay_over(void *arg, enum relay_end end, const struct err *e,
 	}
 	switch (end) {
 	case RELAY_DONE:
+		if (UNLIKELY(c->ear != NULL) && client_is_hearing(c)) {
+			client_enter(c, CL_HEARING);
+			stream_resume(&c->stream);
+			break;
+		}
 		client_enter_idle(c);
 		stream_resume(&c->stream);
-		if (UNLIKELY(keep_len(&c->held) || c->gone))
-			client_input_held(c);
-		if (UNLIKELY(c->leaving) && c->state == CL_IDLE)
-			client_part(c);
+		if (UNLIKELY(c->ear != NULL))
+			client_tell_heard(c);
+		client_go_on(c);
 		break;
 	case RELAY_CANCELED:
 		client_enter_idle(c);
 		stream_resume(&c->stream);
+		if (UNLIKELY(c->ear != NULL))
+			client_tell_heard(c);
 		refuse_request(c);
 		client_input_held(c);
 		break;
@@ -363,7 +381,7 @@ client_waiting_readable(struct client *c)
 	if (n > 0)
 		client_keep(c, p, (size_t)n);
 	loop_unlease(c->home->loop);
-	if (c->state != CL_WAITING)
+	if (c->state != CL_WAITING && c->state != CL_HEARING)
 		return;
 	if (n == STREAM_ERROR ||
 	    (n == STREAM_EOF && !holds_whole_message(c))) {

@@ -22,6 +22,9 @@ pooler_core_sources += \
 	src/pooling/pool_open.c src/pooling/pool_pump.c \
 	src/pooling/pool_release.c src/pooling/pool_bind.c \
 	include/pooling/latency.h src/pooling/pool_primary.c src/pooling/pool_latency.c \
+	include/pooling/fanout.h src/pooling/fanout.c \
+	src/pooling/fanout_private.h src/pooling/fanout_server.c \
+	src/pooling/fanout_ear.c \
 	include/pooling/tally.h src/pooling/tally.c \
 	include/pooling/registry.h src/pooling/registry.c \
 	src/pooling/registry_apply.c src/pooling/registry_impl.h \
@@ -41,9 +44,10 @@ pooler_core_sources += \
 	src/pooling/relay_slow.c \
 	src/pooling/relay_sync.c src/pooling/relay_stmt.c src/pooling/relay_sql.c \
 	src/pooling/relay_look.h src/pooling/relay_reset.c src/pooling/relay_state.c \
+	src/pooling/relay_state.h src/pooling/relay_listen.c \
 	include/pooling/client.h src/pooling/client.c src/pooling/client_login.c \
 	src/pooling/client_private.h src/pooling/client_log.c src/pooling/client_query.c \
-	src/pooling/client_move.c \
+	src/pooling/client_move.c src/pooling/client_hear.c \
 	include/pooling/parcel.h src/pooling/parcel.c \
 	include/pooling/drain.h src/pooling/drain.c \
 	include/pooling/worker.h src/pooling/worker.c \

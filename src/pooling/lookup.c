@@ -98,6 +98,7 @@ let_go(struct lookup *lk)
 	const struct pool_settings *set = lk->pool->set;
 
 	lk->server = NULL;
+	s->asker = NULL;
 	s->request_us = 0;
 	s->dirty = set->reset_always || set->mode == POOL_SESSION;
 	server_listen(s);
@@ -174,7 +175,7 @@ take_messages(struct lookup *lk)
 static void
 on_readable(struct stream *st)
 {
-	struct lookup *lk = CONTAINER_OF(st, struct server, stream)->relay;
+	struct lookup *lk = CONTAINER_OF(st, struct server, stream)->asker;
 	uint8_t *p = loop_lease(lk->a.loop);
 	ssize_t n = stream_read(st, p, LOOP_RBUF);
 
@@ -238,7 +239,7 @@ begin_query(struct lookup *lk, struct server *s)
 	const char *type;
 
 	lk->server = s;
-	s->relay = lk;
+	s->asker = lk;
 	s->request_us = loop_now(lk->a.loop);
 	s->counters.xacts++;
 	s->counters.queries++;

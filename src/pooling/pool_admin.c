@@ -77,10 +77,21 @@ pool_unref(struct pool *p)
 	welcome_unref(p->welcome);
 	stmt_table_unref(p->stmts);
 	fault_unref(p->down.fault);
+	if (p->guest)
+		p->guest->free(p->guest);
 	pthread_mutex_destroy(&p->mu);
 	pool_free_sides(p);
 	database_unref(p->db);
 	free(p);
+}
+
+static void
+renew_guest(struct pool *p)
+{
+	struct pool_guest *g = atomic_load(&p->guest);
+
+	if (g)
+		g->renew(g);
 }
 
 /* Takes up to n idle servers off the shelves and has their workers close
@@ -137,6 +148,9 @@ pool_configure(struct pool *p, struct pool_settings *set,
 		pool_reconnect(p);
 	else
 		pool_pump(p);
+	/* It would be the only one. */
+	if (set->size == 1)
+		renew_guest(p);
 	close_surplus(p);
 }
 
@@ -186,6 +200,7 @@ pool_pause(struct pool *p)
 	p->paused = true;
 	pool_unlock(p);
 	close_idle(p, INT_MAX, "pause mode");
+	renew_guest(p);
 }
 
 void
@@ -210,6 +225,7 @@ pool_reconnect(struct pool *p)
 	pool_unlock(p);
 	welcome_unref(w);
 	close_idle(p, INT_MAX, "close_needed");
+	renew_guest(p);
 	pool_pump(p);
 }
 
@@ -241,6 +257,7 @@ pool_kill(struct pool *p, const struct err *e)
 	fault_unref(old);
 	pool_fail_waiters(p, e);
 	close_idle(p, INT_MAX, "close_needed");
+	renew_guest(p);
 }
 
 void

@@ -390,6 +390,8 @@ relay_start(struct relay_pool *rp, const struct relay_args *a,
 		relay_finish(r, RELAY_DONE, NULL, NULL);
 		return r;
 	}
+	if (UNLIKELY(*a->heard != NULL))
+		relay_state_begin(r);
 	if (first) {
 		left = relay_feed_up(r, first->p, first->n);
 		if (left && !r->over)
@@ -425,7 +427,7 @@ relay_cancel(struct relay *r, void (*done)(void *arg), void *arg)
 {
 	struct server *s = relay_server_of(r);
 
-	if (r->over || pipeline_is_settled(&s->pipeline)) {
+	if (r->over || r->hears || pipeline_is_settled(&s->pipeline)) {
 		done(arg);
 	} else if (r->syncing) {
 		r->cancel_wanted = true;

@@ -78,13 +78,15 @@ down_put(struct relay *r, const uint8_t *p, const uint8_t *upto)
 	gather_borrow(&r->home->out, p, (size_t)(upto - p));
 }
 
-/* Our error in place of the server's. */
+/* Our error in place of the server's; LISTEN in place of what was sent. */
 static void
-down_replace(struct relay *r, const struct err *e)
+down_replace(struct relay *r, uint8_t type, const struct err *e)
 {
 	struct buf *b = gather_open(&r->home->out);
 
-	if (ensure(e != NULL))
+	if (type == 'C')
+		reply_complete(b, "LISTEN");
+	else if (ensure(e != NULL))
 		reply_error(b, "ERROR", e);
 	gather_close(&r->home->out);
 }
@@ -298,8 +300,8 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 			relay_slow_complete(r, p + WIRE_HEAD,
 			    take - WIRE_HEAD);
 		if (UNLIKELY(r->state != NULL) && v != PIPE_SWALLOW)
-			relay_state_got(r, f.type, SPAN(p + WIRE_HEAD,
-			    take - WIRE_HEAD));
+			v = relay_state_got(r, f.type, SPAN(p + WIRE_HEAD,
+			    take - WIRE_HEAD), v);
 		/* An open transaction in statement mode: our error comes in
 		 * place of this ReadyForQuery, so that the client takes it for
 		 * the answer, and not for something said while it was idle. */
@@ -313,7 +315,7 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 			from = p + take;
 		}
 		if (UNLIKELY(v == PIPE_REPLACE))
-			down_replace(r, instead);
+			down_replace(r, f.type, instead);
 		r->down_forward = v == PIPE_FORWARD;
 		r->down_skip = f.size - (uint32_t)take;
 		p += take;
@@ -390,7 +392,7 @@ on_server_readable(struct stream *st)
 		relay_server_nonsense(r, "bad pkt header");
 		return;
 	}
-	if (UNLIKELY(r->stalled)) {
+	if (UNLIKELY(r->stalled) && !r->hears) {
 		r->stalled = false;
 		relay_feed_held(r);
 	}

@@ -53,6 +53,9 @@ enum stmt_state look_find(struct look *k, struct span name,
 enum relay_up look_parse_sql(struct look *k, struct span text);
 /* A Parse under a name: whether it has one. */
 bool look_is_sql(struct look *k, struct span text);
+/* The same for LISTEN: what a Parse of it (text, and what is behind) becomes on
+ * the server, if others listen for the client; or false. */
+bool look_listen(struct look *k, struct span tail, struct buf *fresh);
 /* Id of an unnamed statement that the server has now. */
 uint64_t look_new_unnamed(struct look *k);
 /* Closes in front what is too many on the server with st. */

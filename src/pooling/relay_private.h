@@ -5,8 +5,9 @@
  * timeouts. relay_up.c: the client's bytes. relay_down.c: the server's.
  * relay_sync.c: the replay of the client's settings. relay_stmt.c: prepared
  * statements; relay_sql.c: those of SQL's PREPARE. relay_state.c: what the
- * client's statements do to its session. relay_reset.c: RESET of what the client
- * asked for at login. relay_slow.c: queries that take long.
+ * client's statements do to its session; relay_listen.c: LISTEN. relay_reset.c:
+ * RESET of what the client asked for at login. relay_slow.c: queries that take
+ * long.
  */
 #ifndef POOLING_RELAY_PRIVATE_H
 #define POOLING_RELAY_PRIVATE_H
@@ -52,6 +53,7 @@ struct relay {
 	bool up_drop; /* ... and it is not sent on */
 	bool tracked; /* prepared statements are followed */
 	bool stalled; /* the client's bytes wait: RELAY_UP_WAIT */
+	bool hears; /* ... for relay_heard(), with a ReadyForQuery held back */
 	uint32_t batch; /* Syncs sent */
 	uint32_t unnamed_batch; /* ... when the last unnamed Parse was */
 	bool sql_portal; /* the unnamed portal prepares or deallocates */
@@ -208,8 +210,13 @@ bool relay_state_up(struct relay *r, const struct frame_info *f,
 /* What the client has set as of now, within its transaction; *steady becomes
  * false if something else holds until the end of it. */
 struct settings *relay_state_settings(const struct relay *r, bool *steady);
-/* With a state only: an answer to the client on its way down, C I s E or Z. */
-void relay_state_got(struct relay *r, uint8_t type, struct span body);
+/* With a state only: an answer to the client on its way down, C I s E or Z.
+ * Returns v, or what becomes of it instead: PIPE_REPLACE, a CommandComplete of
+ * LISTEN goes on in its place; PIPE_SWALLOW, it is held back. */
+enum pipe_verdict relay_state_got(struct relay *r, uint8_t type,
+    struct span body, enum pipe_verdict v);
+/* The client listens, and what it does is followed from its first word on. */
+void relay_state_begin(struct relay *r);
 /* Without a state: a CommandComplete that no text had announced? */
 void relay_state_surprise(struct relay *r, struct span tag);
 /* A text has been sent that may have done anything. */
@@ -254,6 +261,18 @@ bool relay_reset_apply(struct relay *r);
 void relay_reset_applied(struct relay *r);
 /* What is under way failed, or the relay ends. */
 void relay_reset_free(struct relay *r);
+
+/* ---- relay_listen.c ---- */
+
+/* Whether that statement is a LISTEN that the pool's fanout carries out, so that
+ * UNLISTEN goes to the client's server; and whether there is one. */
+bool relay_listen_is_shared(const struct relay *r, const struct sql_info *info,
+    const struct sql_stmt *s);
+bool relay_listen_any_shared(const struct relay *r,
+    const struct sql_info *info);
+/* With a state only: a message of this type is to come behind an answer that
+ * may be held back. */
+bool relay_listen_waits(const struct relay *r, uint8_t type);
 
 /* ---- relay_down.c ---- */
 

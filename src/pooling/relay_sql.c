@@ -2,6 +2,7 @@
  * PREPARE, EXECUTE and DEALLOCATE in SQL. Their names are those of the
  * protocol's statements too, so here as well a name becomes the one that the
  * statement has on servers. Nearly all texts have none and go on as they are.
+ * A LISTEN that others carry out (relay_listen.c) is replaced here as well.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 /* Names in one text. */
 #define NAMES_MAX 100
 
-/* One of them. */
+/* One of them, or the word LISTEN. */
 struct place {
 	enum sql_kind kind;
 	struct sql_range at; /* in the text */
@@ -33,10 +34,11 @@ struct names {
 	const struct sql_info *info;
 	struct buf names;
 	size_t n;
+	size_t n_names; /* those that are no LISTEN */
 	size_t valid; /* those before it are gone: DEALLOCATE ALL */
 	bool all_gone;
 	struct err *e; /* of what is to be refused */
-	struct place place[NAMES_MAX];
+	struct place place[]; /* as many as the text has statements, and one */
 };
 
 enum found { FOUND, FOUND_WAIT, FOUND_REFUSED };
@@ -71,7 +73,8 @@ meaning(struct names *x, struct place *p)
 	for (i = x->n; i-- > x->valid;) {
 		const struct place *q = &x->place[i];
 
-		if (q->kind == SQL_EXECUTE || !span_eq(name_of(x, q), name))
+		if (q->kind == SQL_EXECUTE || q->kind == SQL_LISTEN ||
+		    !span_eq(name_of(x, q), name))
 			continue;
 		p->here = true;
 		p->st = q->kind == SQL_PREPARE ? q->st : NULL;
@@ -157,6 +160,16 @@ find_one(struct names *x, const struct sql_stmt *s)
 	return found;
 }
 
+static void
+find_listen(struct names *x, const struct sql_stmt *s)
+{
+	if (relay_listen_is_shared(x->k->r, x->info, s))
+		x->place[x->n++] = (struct place){
+			.kind = SQL_LISTEN,
+			.at = s->keyword,
+		};
+}
+
 /* All names of the text. */
 static enum found
 find_all(struct names *x)
@@ -171,9 +184,11 @@ find_all(struct names *x)
 			x->valid = x->n;
 			x->all_gone = true;
 		}
+		if (s->kind == SQL_LISTEN)
+			find_listen(x, s);
 		if (!(SQL_BIT(s->kind) & KINDS))
 			continue;
-		if (x->n == NAMES_MAX) {
+		if (x->n_names++ == NAMES_MAX) {
 			err_set(x->e, "54000", "too many prepared statements "
 			    "in one query");
 			return FOUND_REFUSED;
@@ -226,6 +241,8 @@ written(const struct names *x, const struct place *p, char out[STMT_NAME + 2])
 	struct span name = name_of(x, p);
 	size_t n = sizeof(prefix) - 1;
 
+	if (p->kind == SQL_LISTEN)
+		return "UNLISTEN";
 	if (p->st)
 		snprintf(out, STMT_NAME + 2, "\"%s\"", p->st->name);
 	else if (name.n > n && memcmp(name.p, prefix, n) == 0)
@@ -304,18 +321,27 @@ book_all(struct names *x)
 	}
 }
 
+static struct names *
+names_new(struct look *k, const struct sql_info *info, struct err *e)
+{
+	struct names *x = xcalloc(1, sizeof(*x) +
+	    (info->nstmts + 1) * sizeof(x->place[0]));
+
+	x->k = k;
+	x->info = info;
+	x->e = e;
+	return x;
+}
+
 static enum relay_up
 rename_all(struct look *k, const struct sql_info *info)
 {
 	struct err e;
-	struct names *x = xcalloc(1, sizeof(*x));
+	struct names *x = names_new(k, info, &e);
 	enum relay_up up = RELAY_UP_BOOKED;
 	enum found found;
 	size_t i;
 
-	x->k = k;
-	x->info = info;
-	x->e = &e;
 	found = find_all(x);
 	if (found == FOUND && !send_lacking(x))
 		found = FOUND_REFUSED;
@@ -327,7 +353,7 @@ rename_all(struct look *k, const struct sql_info *info)
 	} else {
 		up = RELAY_UP_WAIT;
 	}
-	for (i = 0; i <= x->n && i < NAMES_MAX; i++)
+	for (i = 0; i <= x->n; i++)
 		if (x->place[i].own)
 			stmt_unref(x->place[i].st);
 	buf_free(&x->names);
@@ -355,6 +381,23 @@ look_is_sql(struct look *k, struct span text)
 	const struct sql_info *info = read_text(k, text);
 
 	return info && !info->unsure && (info->kinds & KINDS);
+}
+
+bool
+look_listen(struct look *k, struct span tail, struct buf *fresh)
+{
+	size_t n = strnlen((const char *)tail.p, tail.n);
+	const struct sql_info *info = read_text(k, SPAN(tail.p, n));
+	const uint8_t *word;
+
+	/* More than one statement the server refuses itself. */
+	if (!info || info->nstmts != 1 ||
+	    !relay_listen_is_shared(k->r, info, &info->stmts[0]))
+		return false;
+	word = tail.p + info->stmts[0].keyword.at;
+	buf_append(fresh, tail.p, (size_t)(word - tail.p));
+	buf_append(fresh, "UN", 2);
+	return buf_try_append(fresh, word, (size_t)(tail.p + tail.n - word));
 }
 
 /* The Parse with the name as it is on the server, and the client's copy. */
@@ -388,7 +431,8 @@ send_parse(struct names *x)
 	gather_close(k->out);
 	*k->from = end;
 	stmt_unnamed_set(u, look_new_unnamed(k), buf_span(&tail));
-	stmt_unnamed_does(u, does[p->kind], name_of(x, p), p->st);
+	if (p->kind != SQL_LISTEN)
+		stmt_unnamed_does(u, does[p->kind], name_of(x, p), p->st);
 	buf_free(&tail);
 	look_book(k, pipeline_unnamed_sent(&k->s->pipeline, false));
 }
@@ -425,13 +469,10 @@ look_parse_sql(struct look *k, struct span text)
 	struct err e;
 
 	/* More than one statement the server refuses itself. */
-	if (!info || info->unsure || !(info->kinds & KINDS) ||
-	    info->nstmts != 1)
+	if (!info || info->unsure || info->nstmts != 1 ||
+	    (!(info->kinds & KINDS) && !relay_listen_any_shared(k->r, info)))
 		return RELAY_UP_PASS;
-	x = xcalloc(1, sizeof(*x));
-	x->k = k;
-	x->info = info;
-	x->e = &e;
+	x = names_new(k, info, &e);
 	found = find_all(x);
 	if (found == FOUND)
 		found = need_for_parse(x);
@@ -458,17 +499,19 @@ relay_statement_query(struct relay *r, const struct frame_info *f,
 	const struct sql_info *info = NULL;
 	enum relay_up up = RELAY_UP_PASS;
 	bool sets = stmt_text_sets(text);
-	bool wild = !k.whole;
+	bool wild = !k.whole, names;
 
 	/* One statement that is told by its first word, or more to look at. */
 	if (k.whole && UNLIKELY(sets || memchr(text.p, ';', text.n)))
 		info = read_text(&k, text);
 	if (UNLIKELY(info != NULL)) {
 		sets = true;
-		wild = info->unsure || (info->kinds & (KINDS | KINDS_ALL));
+		names = !info->unsure && ((info->kinds & KINDS) ||
+			relay_listen_any_shared(r, info));
+		wild = names || info->unsure || (info->kinds & KINDS_ALL);
 		if (wild && stmt_server_waits(k.s->stmts))
 			return RELAY_UP_WAIT;
-		if (!info->unsure && (info->kinds & KINDS))
+		if (names)
 			up = rename_all(&k, info);
 		else if (info->unsure)
 			relay_state_doubt(r);

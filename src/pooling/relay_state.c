@@ -11,30 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/queue.h>
 
 #include "base/log.h"
 #include "proto/reply.h"
 #include "proto/wire.h"
-#include "relay_private.h"
-
-/* One Query, Execute, Sync or FunctionCall under way. */
-struct run {
-	STAILQ_ENTRY(run) link;
-	uint8_t type;
-	size_t at; /* Query: statements that are complete */
-	uint8_t *text; /* NULL: it does nothing */
-	struct sql_info info; /* of the text */
-};
-
-struct relay_state {
-	struct journal journal;
-	STAILQ_HEAD(, run) runs;
-	struct texts *portals;
-	bool skipping; /* an error: what comes is void up to a Sync */
-	bool asking; /* the question is under way */
-	bool answered;
-};
+#include "relay_state.h"
 
 /* What is of interest of a text, by itself ... */
 #define KINDS_STATE \
@@ -274,7 +255,14 @@ state_of(struct relay *r)
 	/* What was sent before is answered before. */
 	pipeline_each(&s->pipeline, push_outstanding, st);
 	r->state = st;
+	relay_listen_begin(r);
 	return st;
+}
+
+void
+relay_state_begin(struct relay *r)
+{
+	(void)state_of(r);
 }
 
 void
@@ -286,6 +274,7 @@ relay_state_free(struct relay *r)
 		return;
 	while (!STAILQ_EMPTY(&st->runs))
 		pop(st);
+	relay_listen_end(r);
 	journal_fini(&st->journal);
 	texts_free(st->portals);
 	free(st);
@@ -303,6 +292,7 @@ note_sent(struct relay *r, const struct sql_info *info)
 	    r->set->session_state != STATE_ALLOW)
 		j->pins |= PIN_STATE;
 
+	relay_listen_sent(r, info);
 	switch (r->set->session_state) {
 	case STATE_TRACK:
 	case STATE_DENY:
@@ -374,6 +364,10 @@ begin_run(struct relay *r, uint8_t type, struct span text)
 	sql_scan(&n->info, SPAN(n->text, text.n), relay_scan_options(r));
 	note_sent(r, &n->info);
 	note_executes(r, &n->info);
+	/* If the batch that is open has failed, the query is skipped, and only
+	 * the Sync behind it gets an answer. */
+	if (type == 'Q' && pipeline_wants_sync(&relay_server_of(r)->pipeline))
+		st->hears = false;
 }
 
 static void
@@ -409,7 +403,8 @@ is_followed(const struct relay *r, const struct sql_info *info)
 {
 	if (r->set->session_state == STATE_ALLOW)
 		return false;
-	if (touches(r, info) || info->kinds & SQL_BIT(SQL_PREPARE))
+	if (touches(r, info) || info->kinds & SQL_BIT(SQL_PREPARE) ||
+	    relay_listen_follows(r, info))
 		return true;
 	return r->state && (info->kinds & KINDS_FOLLOWED ||
 	    info->calls_made & CALLS_FOLLOWED);
@@ -469,7 +464,7 @@ up_parse(struct relay *r, struct span name, struct span text,
 	sql_scan(&info, text, relay_scan_options(r));
 	ok = admit(r, &info, e);
 	follow = ok && r->set->session_state != STATE_ALLOW &&
-	    (touches(r, &info) ||
+	    (touches(r, &info) || relay_listen_follows(r, &info) ||
 		info.kinds & (KINDS_FOLLOWED | SQL_BIT(SQL_EXECUTE)) ||
 		info.calls_made & CALLS_FOLLOWED);
 	if (ok)
@@ -684,7 +679,8 @@ completed_unsure(struct journal *j, struct span tag)
 		j->pins |= PIN_STATE;
 }
 
-static void
+/* True: the client has sent LISTEN, and is told so. */
+static bool
 completed(struct relay *r, struct run *n, size_t at, struct span tag)
 {
 	struct journal *j = &r->state->journal;
@@ -698,12 +694,12 @@ completed(struct relay *r, struct run *n, size_t at, struct span tag)
 	if (!n->text || n->info.unsure) {
 		if (span_is(tag, "COMMIT") || span_is(tag, "ROLLBACK"))
 			journal_tag(j, tag.p[0] == 'C');
-		return;
+		return false;
 	}
 	/* So many statements that they are not listed one by one. */
 	if (n->info.nplain > 0 || at >= n->info.nstmts) {
 		j->dirty = true;
-		return;
+		return false;
 	}
 	s = &n->info.stmts[at];
 	if (s->kind == SQL_PREPARE)
@@ -713,22 +709,25 @@ completed(struct relay *r, struct run *n, size_t at, struct span tag)
 	if (r->set->session_state == STATE_TRACK ||
 	    SQL_BIT(s->kind) & KINDS_FOLLOWED)
 		journal_done(j, &n->info, s, tag);
+	return s->kind == SQL_LISTEN && span_is(tag, "UNLISTEN");
 }
 
-static void
+static bool
 complete(struct relay *r, struct span tag)
 {
 	struct relay_state *st = r->state;
 	struct run *n;
+	bool listens;
 
 	/* A Sync that was sent into a COPY is never answered. */
 	while ((n = STAILQ_FIRST(&st->runs)) && n->type == 'S')
 		pop(st);
 	if (!n)
-		return;
-	completed(r, n, n->at++, tag);
+		return false;
+	listens = completed(r, n, n->at++, tag);
 	if (n->type == 'E')
 		pop(st);
+	return listens;
 }
 
 /* Everything up to the Sync is void. */
@@ -759,19 +758,21 @@ ready(struct relay *r, uint8_t status)
 	journal_ready(&st->journal, status);
 }
 
-void
-relay_state_got(struct relay *r, uint8_t type, struct span body)
+enum pipe_verdict
+relay_state_got(struct relay *r, uint8_t type, struct span body,
+    enum pipe_verdict v)
 {
 	struct relay_state *st = r->state;
 	struct run *n = STAILQ_FIRST(&st->runs);
 
 	switch (type) {
 	case 'C':
-		complete(r, SPAN(body.p, strnlen((const char *)body.p,
-		    body.n)));
+		if (complete(r, SPAN(body.p, strnlen((const char *)body.p,
+			body.n))) && v == PIPE_FORWARD)
+			return PIPE_REPLACE;
 		break;
 	case 'I':
-		complete(r, SPAN(NULL, 0));
+		(void)complete(r, SPAN(NULL, 0));
 		break;
 	case 's':
 		if (n && n->type == 'E')
@@ -782,8 +783,12 @@ relay_state_got(struct relay *r, uint8_t type, struct span body)
 		break;
 	case 'Z':
 		ready(r, body.n ? body.p[0] : 'I');
+		if (body.n && body.p[0] == 'I' && v == PIPE_FORWARD &&
+		    relay_listen_holds(r))
+			return PIPE_SWALLOW;
 		break;
 	}
+	return v;
 }
 
 void
@@ -904,6 +909,10 @@ relay_state_holds(struct relay *r)
 	struct relay_state *st = r->state;
 	struct journal *j = &st->journal;
 
+	if (st->barrier) {
+		relay_balance(r);
+		return true;
+	}
 	while (!STAILQ_EMPTY(&st->runs))
 		pop(st);
 	st->skipping = false;
@@ -920,6 +929,8 @@ relay_state_holds(struct relay *r)
 		if (relay_sync(r)) {
 			journal_synced(j, s->settings);
 			relay_pinned(r);
+			if (*r->a.heard)
+				r->a.owner->rests(r->a.arg);
 		}
 		relay_balance(r);
 		return true;

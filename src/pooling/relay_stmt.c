@@ -415,6 +415,23 @@ send_parse(struct look *k, struct span name, struct stmt *st)
 	stmt_sent_parse(look_on_server(k), look_of_client(k), name, st, true);
 }
 
+/* The same, with another text. */
+static void
+send_other_parse(struct look *k, struct span name, struct stmt *st)
+{
+	struct buf *b;
+
+	look_room(k, st);
+	b = look_insert(k);
+	look_put_head(b, 'P', WIRE_HEAD + st->tail_n, 0, st->name_n + 1u);
+	buf_append(b, st->name, st->name_n + 1u);
+	buf_append(b, st->tail, st->tail_n);
+	gather_close(k->out);
+	*k->from = k->body + k->n;
+	look_book(k, pipeline_tracked_sent(&k->s->pipeline, 'P', false));
+	stmt_sent_parse(look_on_server(k), look_of_client(k), name, st, true);
+}
+
 /* Nothing of it goes on; the answer is made up. */
 static void
 skip_parse(struct look *k, struct span name, struct stmt *st)
@@ -449,13 +466,41 @@ refuse_duplicate(struct look *k, struct span name)
 	return RELAY_UP_BOOKED;
 }
 
+/* tail: text and types, as they are to be on servers; own: they are those of
+ * the message. */
+static enum relay_up
+parse_as(struct look *k, struct span name, struct span tail, bool own)
+{
+	enum stmt_state state;
+	struct stmt *st;
+
+	st = stmt_get(pool_statements(k->r->a.pool), tail, look_fingerprint(k->r),
+	    look_is_steady(k));
+	if (!st)
+		return refuse_memory(k);
+	state = stmt_server_has(look_on_server(k), st, k->r->batch);
+	if (state == STMT_YES)
+		skip_parse(k, name, st);
+	else if (state == STMT_NO && own)
+		send_parse(k, name, st);
+	else if (state == STMT_NO)
+		send_other_parse(k, name, st);
+	stmt_unref(st);
+	if (state == STMT_WAIT)
+		return RELAY_UP_WAIT;
+	k->s->counters.client_parses++;
+	return RELAY_UP_BOOKED;
+}
+
 static enum relay_up
 up_parse(struct look *k)
 {
 	const uint8_t *end = memchr(k->body, 0, k->n);
 	enum stmt_state state;
 	struct span name, tail;
+	struct buf fresh = { 0 };
 	struct stmt *st;
+	enum relay_up up;
 
 	if (end == k->body)
 		return up_parse_unnamed(k);
@@ -476,20 +521,11 @@ up_parse(struct look *k)
 		return refuse_duplicate(k, name);
 	if (!stmt_client_has_room(look_of_client(k), name, tail.n))
 		return refuse_memory(k);
-	st = stmt_get(pool_statements(k->r->a.pool), tail, look_fingerprint(k->r),
-	    look_is_steady(k));
-	if (!st)
-		return refuse_memory(k);
-	state = stmt_server_has(look_on_server(k), st, k->r->batch);
-	if (state == STMT_YES)
-		skip_parse(k, name, st);
-	else if (state == STMT_NO)
-		send_parse(k, name, st);
-	stmt_unref(st);
-	if (state == STMT_WAIT)
-		return RELAY_UP_WAIT;
-	k->s->counters.client_parses++;
-	return RELAY_UP_BOOKED;
+	if (LIKELY(!stmt_text_sets(tail)) || !look_listen(k, tail, &fresh))
+		return parse_as(k, name, tail, true);
+	up = parse_as(k, name, buf_span(&fresh), false);
+	buf_free(&fresh);
+	return up;
 }
 
 /* ---- Bind, Describe, Close ---- */

@@ -84,6 +84,8 @@ relay_synced(struct relay *r)
 		relay_finish(r, RELAY_DONE, NULL, NULL);
 		return;
 	}
+	if (*r->a.heard && !r->state)
+		relay_state_begin(r);
 	relay_feed_held(r);
 	relay_settle(r);
 }

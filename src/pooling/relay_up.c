@@ -264,6 +264,8 @@ up_message(struct relay *r, const struct frame_info *f, const uint8_t *p,
 		relay_slow_text(r, f->type, p + WIRE_HEAD, n - WIRE_HEAD);
 	if (!r->watched && UNLIKELY(r->asked_for))
 		up_session(r, f, p + WIRE_HEAD, n - WIRE_HEAD);
+	if (UNLIKELY(r->state != NULL) && relay_listen_waits(r, f->type))
+		return RELAY_UP_WAIT;
 	if (r->watched && LIKELY(!r->looked) &&
 	    UNLIKELY(!relay_state_up(r, f, p, n, e)))
 		return relay_refuse(r, f, p, n, from, e);
@@ -404,6 +406,8 @@ relay_feed_held(struct relay *r)
 	struct keep k = *r->a.held;
 	size_t left;
 
+	if (UNLIKELY(r->hears))
+		return;
 	memset(r->a.held, 0, sizeof(*r->a.held));
 	if (!keep_len(&k))
 		return;

@@ -118,7 +118,8 @@ worker_describe_server(struct worker *w, const struct server *s,
 	i->user = s->target->user;
 	i->database = s->target->database;
 	i->replication = set->replication ? set->replication : "none";
-	i->state = server_state_show(server_state(s));
+	i->state = s->listens ? "listening" :
+	    server_state_show(server_state(s));
 	i->socket_state = socket_state(server_state(s));
 	i->peer = s->addr;
 	i->local = s->local;
@@ -165,6 +166,9 @@ worker_describe_hold(const struct server *s, struct hold_info *out)
 		return false;
 	if (st == SV_CONNECTING || st == SV_LOGIN) {
 		out->since_us = s->born_us;
+	} else if (s->listens) {
+		out->state = "listening for clients";
+		out->since_us = s->since_us;
 	} else if (st != SV_ACTIVE || !s->relay) {
 		out->since_us = s->since_us;
 	} else {

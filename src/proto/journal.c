@@ -32,7 +32,7 @@ static struct journal_state
 state_copy(const struct journal_state *s)
 {
 	return (struct journal_state){ settings_ref(s->want),
-		settings_ref(s->have), s->pins };
+		settings_ref(s->have), channels_ref(s->heard), s->pins };
 }
 
 static void
@@ -40,6 +40,7 @@ state_drop(struct journal_state *s)
 {
 	settings_unref(s->want);
 	settings_unref(s->have);
+	channels_unref(s->heard);
 	*s = (struct journal_state){ 0 };
 }
 
@@ -78,6 +79,15 @@ journal_init(struct journal *j, struct settings *want, struct settings *have,
 	j->now.have = settings_ref(have);
 	j->begun = state_copy(&j->now);
 	j->startup = settings_ref(startup);
+}
+
+void
+journal_hear(struct journal *j, struct channels *heard)
+{
+	channels_unref(j->now.heard);
+	channels_unref(j->begun.heard);
+	j->now.heard = channels_ref(heard);
+	j->begun.heard = channels_ref(heard);
 }
 
 static void
@@ -438,6 +448,45 @@ pin(struct journal *j, unsigned what)
 	j->check = true;
 }
 
+/* The tag of what was sent as another statement says so. */
+static void
+done_listen(struct journal *j, const struct sql_info *info,
+    const struct sql_stmt *st, struct span tag)
+{
+	struct buf name = { 0 };
+
+	if (!span_is(tag, "UNLISTEN"))
+		pin(j, PIN_LISTEN);
+	else if (sql_name(info, st->name, &name))
+		j->now.heard = channels_with(j->now.heard, buf_span(&name));
+	buf_free(&name);
+}
+
+static void
+done_unlisten(struct journal *j, const struct sql_info *info,
+    const struct sql_stmt *st)
+{
+	struct buf name = { 0 };
+
+	if (sql_name(info, st->name, &name))
+		j->now.heard = channels_without(j->now.heard, buf_span(&name));
+	buf_free(&name);
+}
+
+static void
+hear_nothing(struct journal *j)
+{
+	channels_unref(j->now.heard);
+	j->now.heard = NULL;
+}
+
+/* A DROP, say. */
+static void
+maybe_taken_away(struct journal *j)
+{
+	j->check = j->check || journal_pins(j) & PIN_ASKABLE;
+}
+
 void
 journal_done(struct journal *j, const struct sql_info *info,
     const struct sql_stmt *st, struct span tag)
@@ -486,6 +535,7 @@ journal_done(struct journal *j, const struct sql_info *info,
 		done_reset_all(j, true);
 		j->now.pins = 0;
 		j->pins &= PIN_FOREVER;
+		hear_nothing(j);
 		commit(j);
 		break;
 	case SQL_DECLARE:
@@ -493,16 +543,21 @@ journal_done(struct journal *j, const struct sql_info *info,
 			pin(j, PIN_CURSOR);
 		break;
 	case SQL_LISTEN:
-		pin(j, PIN_LISTEN);
+		done_listen(j, info, st, tag);
+		break;
+	case SQL_UNLISTEN:
+		done_unlisten(j, info, st);
+		maybe_taken_away(j);
+		break;
+	case SQL_UNLISTEN_ALL:
+		hear_nothing(j);
+		maybe_taken_away(j);
 		break;
 	case SQL_PLAIN:
 	case SQL_CLOSE:
 	case SQL_CLOSE_ALL:
-	case SQL_UNLISTEN:
-	case SQL_UNLISTEN_ALL:
 	case SQL_DISCARD_TEMP:
-		/* A DROP, say. */
-		j->check = j->check || journal_pins(j) & PIN_ASKABLE;
+		maybe_taken_away(j);
 		break;
 	case SQL_BEGIN:
 	case SQL_COMMIT_PREPARED:
@@ -557,7 +612,7 @@ journal_tag(struct journal *j, bool committed)
 void
 journal_synced(struct journal *j, struct settings *s)
 {
-	struct journal_state both = { s, s, j->now.pins };
+	struct journal_state both = { s, s, j->now.heard, j->now.pins };
 
 	state_set(&j->now, &both);
 	state_set(&j->begun, &both);

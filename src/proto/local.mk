@@ -12,6 +12,7 @@ libpure_a_SOURCES += \
 	src/proto/settings.c include/proto/settings.h \
 	src/proto/texts.c include/proto/texts.h \
 	src/proto/moved.c include/proto/moved.h \
+	src/proto/channels.c include/proto/channels.h \
 	src/proto/journal.c include/proto/journal.h
 
 libpure_a_SOURCES += \

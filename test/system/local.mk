@@ -38,6 +38,7 @@ system_tests = \
 	test/system/test_drivermatrix \
 	test/system/test_modes \
 	test/system/test_names \
+	test/system/test_notify \
 	test/system/test_prepared \
 	test/system/test_protocol \
 	test/system/test_pam \
@@ -127,6 +128,7 @@ test_system_test_names_SOURCES = \
 	test/threads/dnsmasq.c test/threads/dnsmasq.h \
 	test/threads/liar.c test/threads/liar.h
 test_system_test_names_LDADD = $(system_libs)
+test_system_test_notify_LDADD = $(system_libs)
 test_system_test_prepared_LDADD = $(system_libs)
 test_system_test_protocol_LDADD = $(system_libs)
 test_system_test_pam_LDADD = $(system_libs)

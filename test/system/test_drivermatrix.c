@@ -55,10 +55,6 @@ static const struct gap {
 	const char *feature;
 	const char *why;
 } gaps[] = {
-	{ "lib/pq", "transaction", "listen",
-	    "its listener is a connection of its own; LISTEN pins a server, "
-	    "so that two of them leave none for those who notify" },
-	{ "postgres.js", "transaction", "listen", "the same" },
 	{ "postgres.js", "session", "listen", "its listener is a connection of "
 	    "its own, and four sessions hold two servers each" },
 };

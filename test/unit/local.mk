@@ -8,6 +8,7 @@ unit_tests += test/unit/test_base test/unit/test_wire test/unit/test_msg \
 	test/unit/test_pipeline test/unit/test_param \
 	test/unit/test_fingerprint \
 	test/unit/test_settings test/unit/test_texts \
+	test/unit/test_channels \
 	test/unit/test_journal test/unit/test_scram \
 	test/unit/test_auth test/unit/test_log test/unit/test_sql
 unit_tests += test/unit/test_proxy

@@ -13,20 +13,26 @@
  */
 struct world {
 	struct journal j;
+	bool elsewhere; /* LISTEN is sent as UNLISTEN */
 	struct sql_info info;
 };
 
 static void
 say(struct world *w, const char *text, size_t upto, bool error, uint8_t status)
 {
+	enum sql_kind kind;
 	size_t i;
 
 	sql_scan(&w->info, span_of(text), SQL_STD_STRINGS);
 	journal_sent(&w->j, &w->info);
-	for (i = 0; i < w->info.nstmts && i < upto; i++)
+	for (i = 0; i < w->info.nstmts && i < upto; i++) {
+		kind = w->info.stmts[i].kind;
 		journal_done(&w->j, &w->info, &w->info.stmts[i],
-		    span_of(w->info.stmts[i].kind == SQL_ROLLBACK ||
-			    status == 'R' ? "ROLLBACK" : "COMMIT"));
+		    span_of(kind == SQL_ROLLBACK || status == 'R' ?
+			    "ROLLBACK" :
+			    kind == SQL_LISTEN && w->elsewhere ? "UNLISTEN" :
+			    "COMMIT"));
+	}
 	if (error)
 		journal_error(&w->j);
 	journal_ready(&w->j, status == 'R' ? 'I' : status);
@@ -36,6 +42,12 @@ static void
 show_settings(const struct settings *s, struct buf *out)
 {
 	settings_diff_sql(s, NULL, out);
+}
+
+static void
+put_channel(void *arg, struct span name)
+{
+	channels_put_name(arg, name);
 }
 
 static char *
@@ -51,6 +63,7 @@ show(const struct world *w)
 	}
 	pin_names(journal_pins(&w->j), pins, sizeof(pins));
 	buf_append(&b, pins, strlen(pins));
+	channels_each_not_in(w->j.now.heard, NULL, put_channel, &b);
 	buf_append(&b, "", 1);
 	return (char *)b.data;
 }
@@ -133,7 +146,7 @@ static const struct step scripts[][12] = {
 START_TEST(scripts_end_as_told)
 {
 	const struct step *s;
-	struct world w;
+	struct world w = { .elsewhere = false };
 	char *seen;
 
 	journal_init(&w.j, NULL, NULL, NULL);
@@ -151,10 +164,48 @@ START_TEST(scripts_end_as_told)
 }
 END_TEST
 
+#define X "\"x\""
+#define Y "\"y\""
+
+/* LISTEN, carried out elsewhere. */
+static const struct step listens[][12] = {
+	{ OK("LISTEN X", 'I', X), OK("LISTEN y; LISTEN x", 'I', X Y),
+	    OK("UNLISTEN x", 'I', Y), OK("UNLISTEN *", 'I', "") },
+	{ OK("LISTEN \"X\"\"\"", 'I', "\"X\"\"\""), OK("DISCARD ALL", 'I', "") },
+	{ OK("LISTEN x", 'I', X), OK("BEGIN; LISTEN y", 'T', X Y),
+	    OK("UNLISTEN x", 'T', Y), OK("ROLLBACK", 'I', X) },
+	{ FAILS("LISTEN x; SELECT 1/0", 1, 'I', "") },
+	{ OK("BEGIN; LISTEN x; SAVEPOINT s; LISTEN y", 'T', X Y),
+	    OK("ROLLBACK TO s", 'T', X), OK("COMMIT", 'I', X) },
+	{ OK("BEGIN; LISTEN x", 'T', X), FAILS("SELECT 1/0", 0, 'E', X),
+	    OK("COMMIT", 'R', "") },
+};
+
+START_TEST(channels_follow_the_transaction)
+{
+	const struct step *s;
+	struct world w = { .elsewhere = true };
+	char *seen;
+
+	journal_init(&w.j, NULL, NULL, NULL);
+	sql_info_init(&w.info);
+	for (s = listens[_i]; s->text != NULL; s++) {
+		say(&w, s->text, s->upto, s->error, (uint8_t)s->status);
+		seen = show(&w);
+		ck_assert_msg(strcmp(seen, s->then) == 0, "%s: %s", s->text,
+		    seen);
+		free(seen);
+		ck_assert(!w.j.dirty);
+	}
+	sql_info_fini(&w.info);
+	journal_fini(&w.j);
+}
+END_TEST
+
 START_TEST(a_reset_gives_back_what_was_asked_for_at_login)
 {
 	struct settings *startup = settings_with(NULL, "a", SPAN_LIT("SET a"));
-	struct world w;
+	struct world w = { .elsewhere = false };
 	char *seen;
 
 	journal_init(&w.j, startup, startup, startup);
@@ -211,7 +262,7 @@ answer(struct journal *j, size_t n, const char *const *values)
 
 START_TEST(the_server_is_asked_for_what_it_has)
 {
-	struct world w;
+	struct world w = { .elsewhere = false };
 	struct buf sql = { 0 };
 	char *seen;
 
@@ -260,7 +311,7 @@ END_TEST
 
 START_TEST(without_an_answer_it_is_not_asked_again)
 {
-	struct world w;
+	struct world w = { .elsewhere = false };
 
 	journal_init(&w.j, NULL, NULL, NULL);
 	sql_info_init(&w.info);
@@ -280,7 +331,7 @@ START_TEST(what_servers_report_is_not_kept)
 	struct err e;
 	struct param_names *names = param_names_new("search_path", &e);
 	struct param_set *p = param_set_with(param_set_new(6), 0, "ISO");
-	struct world w;
+	struct world w = { .elsewhere = false };
 
 	journal_init(&w.j, NULL, NULL, NULL);
 	sql_info_init(&w.info);
@@ -299,7 +350,7 @@ END_TEST
 
 START_TEST(what_cannot_be_read_is_dirty)
 {
-	struct world w;
+	struct world w = { .elsewhere = false };
 
 	journal_init(&w.j, NULL, NULL, NULL);
 	sql_info_init(&w.info);
@@ -318,6 +369,8 @@ suite(void)
 
 	tcase_add_loop_test(t, scripts_end_as_told, 0,
 	    (int)ARRAY_LEN(scripts));
+	tcase_add_loop_test(t, channels_follow_the_transaction, 0,
+	    (int)ARRAY_LEN(listens));
 	tcase_add_test(t, a_reset_gives_back_what_was_asked_for_at_login);
 	tcase_add_test(t, the_server_is_asked_for_what_it_has);
 	tcase_add_test(t, without_an_answer_it_is_not_asked_again);
