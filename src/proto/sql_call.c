@@ -118,6 +118,19 @@ static const char *const no_functions[] = {
 	"xmltable",
 };
 
+/* Unreserved ones among them, and those for functions and types
+ * (pg_get_keywords()). NOT MATERIALIZED ( and OPERATOR( are never calls. */
+static const char *const maybe_functions[] = {
+	"columns", "conflict", "cross", "cursor", "filter", "generated",
+	"identity", "ilike", "include", "inherits", "inner", "is", "isnull",
+	"join", "key", "like", "natural", "notnull", "of", "options", "outer",
+	"over", "overlaps", "partition", "recursive", "rows", "sets",
+	"similar", "within",
+};
+static const char *const maybe_in_lists[] = {
+	"by", "cube", "exclude", "list", "range", "rollup", "set", "update",
+};
+
 /* Of a name against a sorted one that ends in NUL. */
 static int
 compare(struct span name, const char *with)
@@ -161,8 +174,9 @@ sql_name_class(struct span name, enum sql_call_kind *kind)
 	    SQL_NAME_HARMLESS : SQL_NAME_UNKNOWN;
 }
 
-bool
-sql_is_no_function(struct span word)
+/* In any case. */
+static bool
+is_word_of(struct span word, const char *const *list, size_t n)
 {
 	uint8_t lower[24];
 	size_t i;
@@ -172,6 +186,19 @@ sql_is_no_function(struct span word)
 	for (i = 0; i < word.n; i++)
 		lower[i] = word.p[i] >= 'A' && word.p[i] <= 'Z' ?
 		    word.p[i] | 0x20 : word.p[i];
-	return is_listed(SPAN(lower, word.n), no_functions,
-	    ARRAY_LEN(no_functions));
+	return is_listed(SPAN(lower, word.n), list, n);
+}
+
+bool
+sql_is_no_function(struct span word)
+{
+	return is_word_of(word, no_functions, ARRAY_LEN(no_functions));
+}
+
+bool
+sql_may_be_function(struct span word, bool *list)
+{
+	*list = is_word_of(word, maybe_in_lists, ARRAY_LEN(maybe_in_lists));
+	return *list || is_word_of(word, maybe_functions,
+	    ARRAY_LEN(maybe_functions));
 }

@@ -200,6 +200,29 @@ open_args(struct scan *s)
 		.depth = s->depth + 1 };
 }
 
+/* A keyword stands where only an expression can, so it is a function's name. */
+static bool
+is_call_after_all(const struct scan *s, struct span word)
+{
+	static const char *const words[] = { "and", "call", "else", "having",
+		"or", "returning", "select", "then", "when", "where" };
+	const struct sql_token *b = &s->before;
+	bool list;
+	size_t i;
+
+	if (!sql_may_be_function(word, &list))
+		return false;
+	if (b->type == TOK_OP)
+		return true;
+	if (b->type == TOK_CHAR)
+		return !list && (s->lex.p[b->at] == '(' ||
+		    s->lex.p[b->at] == ',' || s->lex.p[b->at] == '[');
+	for (i = 0; i < ARRAY_LEN(words); i++)
+		if (is_word(s, *b, words[i]))
+			return true;
+	return !list && is_word(s, *b, "by");
+}
+
 /* A name stands in front of the parenthesis at s->tok. True if a call was
  * opened whose arguments are looked at. */
 static void
@@ -212,7 +235,8 @@ track_call(struct scan *s)
 	struct sql_call *c;
 
 	if (s->parts == 1 && s->last.type == TOK_WORD &&
-	    sql_is_no_function(SPAN(s->lex.p + s->last.at, s->last.n))) {
+	    sql_is_no_function(SPAN(s->lex.p + s->last.at, s->last.n)) &&
+	    !is_call_after_all(s, SPAN(s->lex.p + s->last.at, s->last.n))) {
 		s->only_calls = false;
 		return;
 	}

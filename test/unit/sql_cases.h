@@ -468,6 +468,21 @@ static const struct sql_case {
 	{ "SELECT sum(a) FILTER (WHERE b > 0), percentile_cont(0.5) "
 	    "WITHIN GROUP (ORDER BY a) FROM t", SCAN,
 	    "." },
+	/* Keywords that can be the names of functions, and are. */
+	{ "SELECT filter(1), sets (2), 1 + KEY(3), is(a, isnull(b))", SCAN,
+	    ". f:filter f:sets f:KEY f:is f:isnull" },
+	{ "SELECT update(1) WHERE list(2) AND range(3) ORDER BY over(4)", SCAN,
+	    ". f:update f:list f:range f:over" },
+	/* ... and are not. */
+	{ "SELECT 1 FROM t WHERE a LIKE (b) AND a NOT LIKE (c) GROUP BY "
+	    "a, CUBE (b), ROLLUP (c), GROUPING SETS ((a), (b))", SCAN,
+	    "." },
+	{ "SELECT f(1) FILTER (WHERE b), g(2) OVER (ORDER BY a), (h(3)) "
+	    "FROM a CROSS JOIN (SELECT 1) b", SCAN,
+	    ". f:f f:g f:h" },
+	{ "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET (a, b) = "
+	    "(1, 2)", SCAN,
+	    "." },
 	{ "SELECT 1 OPERATOR(pg_catalog.+) f(2)", SCAN, ". f:f" },
 	{ "SELECT DISTINCT ON (a) f(a) FROM t", SCAN, ". f:f" },
 	{ "INSERT INTO s.t (a) SELECT f(b) FROM t ON CONFLICT (a) DO "
