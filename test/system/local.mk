@@ -148,7 +148,9 @@ test_system_test_tables_LDADD = $(system_libs)
 # The scanner itself, beside a server.
 test_system_test_sql_LDADD = $(system_libs) $(pure_libs)
 test_system_test_replication_LDADD = $(system_libs)
-test_system_test_takeover_LDADD = $(system_libs)
+test_system_test_takeover_LDADD = $(system_libs) $(OPENSSL_LIBS)
+test_system_test_takeover_SOURCES = test/system/test_takeover.c \
+	test/system/tls_certs.c test/system/tls_certs.h
 test_system_test_timeouts_LDADD = $(system_libs)
 test_system_test_wire_LDADD = $(system_libs)
 

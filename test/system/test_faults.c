@@ -2,12 +2,15 @@
  * What happens to the process and not to its peers: it is killed, or the
  * clock jumps.
  */
+#define _GNU_SOURCE /* unshare() */
 #include "fixture.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,6 +76,48 @@ START_TEST (killed_daemon_does_not_stop_the_next_start) {
 		kill(pid, SIGKILL);
 		WAIT_UNTIL(kill(pid, 0) != 0, 5000);
 	}
+}
+END_TEST
+
+/* A file system of one page, which is full, in a place of our own. */
+static bool
+make_full(const char *at)
+{
+	char path[400], page[4096];
+
+	mkdir(at, 0777);
+	if (unshare(CLONE_NEWNS) != 0 ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("tmpfs", at, "tmpfs", 0, "size=4k,mode=777") != 0)
+		return false;
+	memset(page, 'x', sizeof(page) - 1);
+	page[sizeof(page) - 1] = '\0';
+	snprintf(path, sizeof(path), "%s/fill", at);
+	fx_write_file(path, page);
+	return true;
+}
+
+START_TEST (full_disk_is_told_and_leaves_nothing) {
+	struct pooler *p = pooler_prepare("pidfile = @DIR@/full/pid\n");
+	char path[400], at[300];
+	char *argv[] = { (char *)(uintptr_t)pooler_bin(), p->ini, NULL };
+
+	snprintf(at, sizeof(at), "%s/full", p->dir);
+	if (!make_full(at)) {
+		fprintf(stderr, "skipped: full_disk_is_told_and_leaves_nothing "
+				"(not allowed to mount)\n");
+		return;
+	}
+	ck_assert_int_eq(fx_wait_exit(fx_spawn(p->log, false, argv), 10000),
+	    1);
+	ck_assert(pooler_logged(p, "No space left on device"));
+	snprintf(path, sizeof(path), "%s/pid", at);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	snprintf(path, sizeof(path), "%s/fill", at);
+	unlink(path);
+	pooler_launch(p);
+	PQfinish(client_open(" "));
+	pooler_stop(p);
 }
 END_TEST
 
@@ -154,6 +199,7 @@ main(void)
 
 	FX_ADD(s, killed_process_does_not_stop_the_next_start, 40);
 	FX_ADD(s, killed_daemon_does_not_stop_the_next_start, 40);
+	FX_ADD(s, full_disk_is_told_and_leaves_nothing, 30);
 	if (access(FAKETIME, R_OK) == 0 && !fx_sanitized())
 		FX_ADD(s, clock_that_jumps_moves_no_deadline, 60);
 	else

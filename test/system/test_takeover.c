@@ -2,6 +2,7 @@
  * One process takes the place of another (-R): clients notice nothing.
  */
 #include "fixture.h"
+#include "tls_certs.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -261,6 +262,38 @@ START_TEST (drain_timeout_bounds_the_wait_for_them) {
 }
 END_TEST
 
+/* What TLS knows of a connection cannot be handed on. */
+START_TEST (tls_clients_stay_and_are_drained) {
+	struct pooler *p;
+	PGconn *c, *d;
+	pid_t new;
+
+	certs_make();
+	p = pooler_start("worker_threads = 2\ndrain_timeout = 4\n"
+			 "client_tls_sslmode = allow\n"
+			 "client_tls_key_file = @TOP@/tls/server.key\n"
+			 "client_tls_cert_file = @TOP@/tls/server.crt\n");
+	c = client_open("sslmode=require");
+	d = client_open("sslmode=disable");
+	sql_ok(c, "BEGIN");
+	new = launch_successor(p);
+	WAIT_UNTIL(pooler_logged(p, "took over the sockets"), 5000);
+	ck_assert_int_eq(sql_int(d, "SELECT 2"), 2);
+	sql_ok(c, "SELECT 1");
+	sql_ok(c, "COMMIT");
+	/* Told to leave, in its turn, and behind its transaction. */
+	ck_assert(client_lost(c, 10000));
+	PQfinish(c);
+	ck_assert_int_eq(fx_wait_exit(p->pid, 10000), 0);
+	p->pid = new;
+	c = client_open("sslmode=require");
+	ck_assert_int_eq(sql_int(c, "SELECT 3"), 3);
+	ck_assert_int_eq(sql_int(d, "SELECT 4"), 4);
+	PQfinish(c);
+	PQfinish(d);
+}
+END_TEST
+
 START_TEST (scram_keys_travel_along) {
 	struct pooler *p = pooler_prepare("auth_type = scram-sha-256\n"
 	    "auth_file = @DIR@/secrets\nworker_threads = 2\n");
@@ -408,6 +441,7 @@ main(void)
 	FX_ADD(s, transaction_ends_where_it_began, 40);
 	FX_ADD(s, who_cannot_move_stays_until_it_leaves, 40);
 	FX_ADD(s, drain_timeout_bounds_the_wait_for_them, 40);
+	FX_ADD(s, tls_clients_stay_and_are_drained, 40);
 	FX_ADD(s, scram_keys_travel_along, 30);
 	FX_ADD(s, failing_successor_changes_nothing, 40);
 	FX_ADD(s, other_formats_are_refused, 40);
