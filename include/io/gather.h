@@ -22,6 +22,7 @@
 struct gather {
 	struct stream *to;
 	int n;
+	bool spilt; /* some pieces have been sent already */
 	bool own[GATHER_MAX]; /* in scratch: iov_base is an offset as yet */
 	struct iovec v[GATHER_MAX];
 	struct buf scratch;
@@ -39,6 +40,9 @@ void gather_borrow(struct gather *g, const void *p, size_t n);
 /* What is put at the end of the buf between these two is the next piece. */
 struct buf *gather_open(struct gather *g);
 void gather_close(struct gather *g);
+/* Puts a copy of all of it at the end of b, which takes no memory past max bytes
+ * for it. False if that does not do, or not all of it is here. */
+bool gather_copy(const struct gather *g, struct buf *b, size_t max);
 /* Sends all of it. */
 void gather_send(struct gather *g);
 

@@ -81,6 +81,8 @@ struct notice_fields {
 	const char *routine;
 };
 bool msg_notice(struct span body, struct notice_fields *f);
+/* It is "cached plan must not change result type", in any language. */
+bool notice_is_stale_plan(const struct notice_fields *f);
 
 bool msg_parameter_status(struct span body, const char **name,
     const char **value);

@@ -253,6 +253,13 @@ bool pipeline_is_doubtful(const struct pipeline *p);
 /* The last thing sent was part of an extended batch: without a Sync nothing
  * of it will take effect, and no ReadyForQuery comes. */
 bool pipeline_wants_sync(const struct pipeline *p);
+/* All that is under way is one extended batch of the client, of whose messages
+ * the server has carried out none, outside of a transaction; nothing has been
+ * sent behind its Sync. *synced: that has been sent. So it can be sent again. */
+bool pipeline_can_repeat(const struct pipeline *p, bool *synced);
+/* It will be, behind a Close and a Parse of our own, tracked. False when the
+ * queue is at PIPELINE_MAX. */
+bool pipeline_repeat(struct pipeline *p);
 /* Tells of what the client has under way that ends with CommandComplete or
  * ReadyForQuery, the oldest first: Q, F, E or S. */
 void pipeline_each(const struct pipeline *p,

@@ -112,8 +112,19 @@ struct stmt_client *stmt_client_new(void);
 /* Nothing of it may be under way. */
 void stmt_client_free(struct stmt_client *c); /* NULL is fine */
 /* The statement of a name into *s: STMT_YES, else NULL. c may be NULL. */
-enum stmt_state stmt_client_get(const struct stmt_client *c, struct span name,
+enum stmt_state stmt_client_get(struct stmt_client *c, struct span name,
     uint32_t batch, struct stmt **s);
+/*
+ * What a client was told of the columns that its statements give. All of these
+ * are of the statement that stmt_client_get() has found last.
+ *
+ * It is asked to be described; and bound, to the unnamed portal or another: has
+ * it ever been described to the client, as itself or as a portal?
+ */
+void stmt_client_describes(struct stmt_client *c);
+bool stmt_client_binds(struct stmt_client *c, bool unnamed);
+/* A portal is asked to be described. */
+void stmt_client_describes_portal(struct stmt_client *c, bool unnamed);
 /* How many are certain. NULL is fine. */
 size_t stmt_client_count(const struct stmt_client *c);
 /* Whether one more stays within STMT_CLIENT_MAX. */
@@ -221,6 +232,9 @@ void stmt_sent_deallocate(struct stmt_server *s, struct stmt_client *c,
     struct span name, struct stmt *st);
 /* Our own Close of a statement on the server. */
 void stmt_sent_own_close(struct stmt_server *s, struct stmt *st);
+/* Our own Close and Parse of one that is stale, in front of all that is under
+ * way. */
+void stmt_sent_again(struct stmt_server *s, struct stmt *st);
 /* Something was refused: err is what its sender will be told. */
 void stmt_sent_refused(struct stmt_server *s, const struct err *e);
 /* The error of the oldest operation; NULL if that is none refused. */

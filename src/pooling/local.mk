@@ -43,6 +43,7 @@ pooler_core_sources += \
 	src/pooling/relay_up.c src/pooling/relay_down.c \
 	src/pooling/relay_slow.c \
 	src/pooling/relay_sync.c src/pooling/relay_stmt.c src/pooling/relay_sql.c \
+	src/pooling/relay_again.c \
 	src/pooling/relay_look.h src/pooling/relay_reset.c src/pooling/relay_state.c \
 	src/pooling/relay_state.h src/pooling/relay_listen.c \
 	include/pooling/client.h src/pooling/client.c src/pooling/client_login.c \

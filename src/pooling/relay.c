@@ -10,6 +10,8 @@
 
 /* How many free relays a worker holds on to. */
 #define SPARE_MAX 1024
+/* A copy of a batch that takes more memory goes with the relay. */
+#define AGAIN_SPARE 4096
 
 struct relay_pool *
 relay_pool_new(void)
@@ -29,6 +31,7 @@ relay_pool_free(struct relay_pool *rp)
 	while ((r = rp->spare)) {
 		rp->spare = r->next;
 		free(r->slow);
+		buf_free(&r->again_bytes);
 		free(r);
 	}
 	gather_free(&rp->out);
@@ -43,13 +46,16 @@ relay_new(struct relay_pool *rp)
 {
 	struct relay *r = rp->spare;
 	struct relay_slow *slow;
+	struct buf again;
 
 	if (r) {
 		rp->spare = r->next;
 		rp->n--;
 		slow = r->slow;
+		again = r->again_bytes;
 		memset(r, 0, sizeof(*r));
 		r->slow = slow;
+		r->again_bytes = again;
 	} else {
 		r = xcalloc(1, sizeof(*r));
 	}
@@ -70,8 +76,11 @@ relay_free(struct relay *r)
 	relay_reset_free(r);
 	if (UNLIKELY(r->state != NULL))
 		relay_state_free(r);
+	if (UNLIKELY(r->again_bytes.cap > AGAIN_SPARE))
+		buf_free(&r->again_bytes);
 	if (rp->n >= SPARE_MAX) {
 		free(r->slow);
+		buf_free(&r->again_bytes);
 		free(r);
 		return;
 	}
@@ -196,6 +205,9 @@ relay_leave_server(struct relay *r, bool at_once)
 	/* Half a message can not be taken back, nor completed. */
 	if (r->set->replication)
 		pool_discard(s, "replication client was closed");
+	else if (r->again && r->again_stage == AGAIN_WAITS)
+		pool_discard(s, "client disconnect while its batch was "
+		    "repeated");
 	else if (r->up_skip && !r->up_drop)
 		pool_discard(s, "client disconnect before everything was sent "
 		    "to the server");

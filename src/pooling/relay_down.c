@@ -42,10 +42,7 @@ down_error(struct relay *r, struct span body)
 		!r->slow->sqlstate[0]))
 		copy_str(r->slow->sqlstate, sizeof(r->slow->sqlstate),
 		    f.sqlstate);
-	/* "cached plan must not change result type", in any language. */
-	if (UNLIKELY(f.routine && f.sqlstate &&
-		strcmp(f.routine, "RevalidateCachedQuery") == 0 &&
-		strcmp(f.sqlstate, "0A000") == 0))
+	if (UNLIKELY(notice_is_stale_plan(&f)))
 		stmt_server_expire(relay_server_of(r)->stmts);
 	if (strcmp(f.severity, "FATAL") == 0 ||
 	    strcmp(f.severity, "PANIC") == 0)
@@ -149,7 +146,7 @@ static bool
 needs_whole(uint8_t type)
 {
 	return type == 'S' || type == 'Z' || type == 'E' || type == 'C' ||
-	    type == 'A';
+	    type == 'A' || type == 't';
 }
 
 /* LISTEN, LOAD, RESET. */
@@ -175,7 +172,7 @@ down_tells(struct relay *r, const uint8_t *body, size_t n)
 static inline bool
 down_is_quiet(const struct relay *r)
 {
-	return !r->state && !r->resets && !r->down_skip;
+	return !r->state && !r->resets && !r->down_skip && !r->again;
 }
 
 static inline bool
@@ -227,6 +224,8 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 	size_t take;
 
 	gather_begin(&r->home->out, r->a.client);
+	if (r->again && n && !r->down_skip)
+		relay_again_begins(r, p[0]);
 	for (;;) {
 		if (LIKELY(down_is_quiet(r))) {
 			run = down_run(r, pl, ready, p, p + n);
@@ -270,6 +269,23 @@ feed_down(struct relay *r, const uint8_t *p, size_t n)
 			p += take;
 			n -= take;
 			continue;
+		}
+		if (UNLIKELY(r->again != NULL)) {
+			enum again again = relay_again_got(r, f.type,
+			    SPAN(p + WIRE_HEAD, take - WIRE_HEAD),
+			    take == f.size);
+
+			if (UNLIKELY(again == AGAIN_BAD))
+				goto bad;
+			if (UNLIKELY(again == AGAIN_SWALLOW)) {
+				down_put(r, from, p);
+				p += take;
+				n -= take;
+				from = p;
+				r->down_forward = false;
+				r->down_skip = f.size - (uint32_t)take;
+				continue;
+			}
 		}
 		status = 0;
 		if (UNLIKELY(f.type == 'A') && take >= WIRE_HEAD + 4)
@@ -392,7 +408,8 @@ on_server_readable(struct stream *st)
 		relay_server_nonsense(r, "bad pkt header");
 		return;
 	}
-	if (UNLIKELY(r->stalled) && !r->hears) {
+	if (UNLIKELY(r->stalled) && !r->hears &&
+	    !(r->again && r->again_stage == AGAIN_WAITS)) {
 		r->stalled = false;
 		relay_feed_held(r);
 	}

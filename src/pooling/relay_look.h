@@ -19,6 +19,7 @@ struct look {
 	size_t n; /* of the body, as much as is there */
 	bool whole;
 	bool full; /* the pipeline took no more */
+	bool has; /* look_find(): the server has what was found */
 };
 
 struct look look_at(struct relay *r, const struct frame_info *f,

@@ -4,10 +4,10 @@
  * relay.c: its beginning and end, and when it is done. relay_clock.c: its
  * timeouts. relay_up.c: the client's bytes. relay_down.c: the server's.
  * relay_sync.c: the replay of the client's settings. relay_stmt.c: prepared
- * statements; relay_sql.c: those of SQL's PREPARE. relay_state.c: what the
- * client's statements do to its session; relay_listen.c: LISTEN. relay_reset.c:
- * RESET of what the client asked for at login. relay_slow.c: queries that take
- * long.
+ * statements; relay_sql.c: those of SQL's PREPARE; relay_again.c: batches that
+ * are sent twice. relay_state.c: what the client's statements do to its session;
+ * relay_listen.c: LISTEN. relay_reset.c: RESET of what the client asked for at
+ * login. relay_slow.c: queries that take long.
  */
 #ifndef POOLING_RELAY_PRIVATE_H
 #define POOLING_RELAY_PRIVATE_H
@@ -41,6 +41,14 @@ struct relay_slow {
 	size_t text_n;
 	char sqlstate[6];
 	uint8_t text[SLOW_TEXT];
+};
+
+/* Of a batch that is kept. */
+enum again_stage {
+	AGAIN_FIRST, /* it has been sent */
+	AGAIN_WAITS, /* its error was swallowed; up to ReadyForQuery */
+	AGAIN_SECOND, /* it has been sent again; the answer to its Describe,
+		       * of which the client has the first half */
 };
 
 struct relay {
@@ -82,6 +90,13 @@ struct relay {
 	bool watched; /* what texts do to the session matters */
 	bool reset; /* the server is to be reset behind this client */
 	bool had_error; /* since everything was answered last */
+	/* relay_again.c. The statement of the batch that is kept, which the
+	 * server has until that has been answered; NULL: none is kept. */
+	struct stmt *again;
+	bool again_seen; /* the client was told of its columns before */
+	enum again_stage again_stage;
+	uint64_t again_told; /* hash of the parameters it was told; 0: none */
+	struct buf again_bytes; /* as they were sent; the memory stays */
 	unsigned pins; /* enum pin */
 	uint32_t text_batch; /* changes with every Query and Sync */
 	struct relay_state *state; /* NULL: nothing has been done */
@@ -199,6 +214,46 @@ enum relay_up relay_statement_query(struct relay *r,
 /* The pipeline has news: takes them up, and puts answers that are made up
  * into `out`. */
 void relay_statement_news(struct relay *r);
+
+/* ---- relay_again.c: a batch whose first statement may be stale ---- */
+
+/* A Bind or Describe of st, which the server has: it is the first of its batch,
+ * nothing is under way, and it stands alone in `out`. seen: the client was
+ * told of its columns earlier. */
+static inline void
+relay_again_keep(struct relay *r, struct stmt *st, bool seen)
+{
+	r->again = st;
+	r->again_seen = seen;
+	r->again_stage = AGAIN_FIRST;
+	r->again_told = 0;
+	r->again_bytes.start = r->again_bytes.end = 0;
+}
+/* A longer batch is not kept. */
+#define AGAIN_MAX (64 * 1024)
+/* While one is kept: what is in `out` will be sent. */
+static inline void
+relay_again_note(struct relay *r)
+{
+	if (UNLIKELY(!gather_copy(&r->home->out, &r->again_bytes, AGAIN_MAX)))
+		r->again = NULL;
+}
+/* While one is kept: a message of the server, of which all is there or not. */
+enum again {
+	AGAIN_PASS, /* it is as any other */
+	AGAIN_SWALLOW, /* the client does not see it */
+	AGAIN_BAD, /* it does not fit */
+};
+enum again relay_again_got(struct relay *r, uint8_t type, struct span body,
+    bool whole);
+/* The same for the first byte of what comes: nearly always it is BindComplete,
+ * and nothing can be wrong any more. */
+static inline void
+relay_again_begins(struct relay *r, uint8_t type)
+{
+	if (LIKELY(type == '2' && r->again_stage == AGAIN_FIRST))
+		r->again = NULL;
+}
 
 /* ---- relay_state.c ---- */
 

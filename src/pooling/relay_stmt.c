@@ -130,14 +130,24 @@ look_of_client(struct look *k)
 
 /* The head of a message of size bytes (type and length included) in which
  * `old` bytes become `fresh`. */
+static void
+put_head(uint8_t to[WIRE_HEAD], uint8_t type, size_t size, size_t old,
+    size_t fresh)
+{
+	uint32_t len = (uint32_t)(size - 1 - old + fresh);
+
+	to[0] = type;
+	to[1] = (uint8_t)(len >> 24);
+	to[2] = (uint8_t)(len >> 16);
+	to[3] = (uint8_t)(len >> 8);
+	to[4] = (uint8_t)len;
+}
+
 void
 look_put_head(struct buf *b, uint8_t type, size_t size, size_t old, size_t fresh)
 {
-	uint32_t len = (uint32_t)(size - 1 - old + fresh);
-	uint8_t head[WIRE_HEAD] = { type, (uint8_t)(len >> 24),
-		(uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len };
-
-	buf_append(b, head, sizeof(head));
+	put_head(buf_reserve(b, WIRE_HEAD), type, size, old, fresh);
+	b->end += WIRE_HEAD;
 }
 
 /* ---- refusals ---- */
@@ -346,6 +356,7 @@ look_find(struct look *k, struct span name, struct stmt **found)
 	if (UNLIKELY(r->a.slow_us))
 		relay_slow_text(r, 'Q', st->tail, st->tail_n);
 	state = stmt_server_has(look_on_server(k), st, r->batch);
+	k->has = state == STMT_YES;
 	if (LIKELY(state != STMT_NO))
 		return state;
 	print = look_fingerprint(r);
@@ -584,6 +595,24 @@ need_unnamed(struct look *k)
 	return RELAY_UP_PASS;
 }
 
+/* What the client is told of the columns of a statement; and the batch that
+ * begins with it is kept, since st may be stale on the server. */
+static void
+note_description(struct look *k, struct stmt *st)
+{
+	const struct pipeline *p = &k->s->pipeline;
+	struct stmt_client *c = *k->r->a.stmts;
+	bool seen = false;
+
+	if (k->f->type == 'D')
+		stmt_client_describes(c);
+	else
+		seen = stmt_client_binds(c, !k->body[0]);
+	if (k->has && !p->owed && !p->open && p->status == 'I' &&
+	    gather_is_empty(k->out) && *k->from == k->p)
+		relay_again_keep(k->r, st, seen);
+}
+
 /* The message with the statement's name there instead of the client's, which
  * stands behind the first `before` bytes of the body. */
 static enum relay_up
@@ -591,6 +620,7 @@ rename_in(struct look *k, size_t before, struct span name)
 {
 	struct stmt *st;
 	struct buf *b;
+	uint8_t *to;
 
 	switch (look_find(k, name, &st)) {
 	case STMT_YES:
@@ -600,15 +630,21 @@ rename_in(struct look *k, size_t before, struct span name)
 	case STMT_WAIT:
 		return RELAY_UP_WAIT;
 	}
-	/* A Query would end the batch that is open. */
-	if (UNLIKELY(st->sql) && pipeline_wants_sync(&k->s->pipeline) &&
-	    stmt_server_has(look_on_server(k), st, k->r->batch) != STMT_YES)
-		return refuse_unknown(k, name);
-	look_need_on_server(k, st);
+	if (UNLIKELY(!k->has)) {
+		/* A Query would end the batch that is open. */
+		if (st->sql && pipeline_wants_sync(&k->s->pipeline) &&
+		    stmt_server_has(look_on_server(k), st, k->r->batch) !=
+		    STMT_YES)
+			return refuse_unknown(k, name);
+		look_need_on_server(k, st);
+	}
+	note_description(k, st);
 	b = look_insert(k);
-	look_put_head(b, k->f->type, k->f->size, name.n, st->name_n);
-	buf_append(b, k->body, before);
-	buf_append(b, st->name, st->name_n);
+	to = buf_reserve(b, WIRE_HEAD + before + st->name_n);
+	put_head(to, k->f->type, k->f->size, name.n, st->name_n);
+	memcpy(to + WIRE_HEAD, k->body, before);
+	memcpy(to + WIRE_HEAD + before, st->name, st->name_n);
+	b->end += WIRE_HEAD + before + st->name_n;
 	gather_close(k->out);
 	*k->from = k->body + before + name.n;
 	look_book(k, pipeline_sent(&k->s->pipeline, k->f->type));
@@ -693,8 +729,11 @@ up_target(struct look *k)
 	const char *text;
 	uint8_t kind;
 
-	if (k->n > 0 && k->body[0] == 'P')
+	if (k->n > 0 && k->body[0] == 'P') {
+		if (c && k->n > 1 && k->f->type == 'D')
+			stmt_client_describes_portal(c, !k->body[1]);
 		return RELAY_UP_PASS;
+	}
 	if (!k->whole)
 		return refuse_long(k);
 	/* The server says what is wrong with it. */

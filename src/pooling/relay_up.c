@@ -181,8 +181,12 @@ run_one(struct relay *r, struct stmt_unnamed *u, uint8_t type,
 	case 'B':
 		return run_bind(r, u, body, n);
 	case 'D':
-		return n > 0 && body[0] == 'P' &&
-		    pipeline_push(p, PIPELINE_SENT_DESCRIBE);
+		if (n < 2 || body[0] != 'P' ||
+		    !pipeline_push(p, PIPELINE_SENT_DESCRIBE))
+			return false;
+		if (LIKELY(*r->a.stmts != NULL))
+			stmt_client_describes_portal(*r->a.stmts, !body[1]);
+		return true;
 	case 'E':
 		return pipeline_push(p, PIPELINE_SENT_EXECUTE);
 	case 'S':
@@ -298,12 +302,14 @@ up_write(struct relay *r, const uint8_t *p, const uint8_t *upto)
 	if (r->over)
 		return;
 	s->counters.received += (uint64_t)(upto - p);
-	if (LIKELY(gather_is_empty(out))) {
+	if (LIKELY(gather_is_empty(out)) && LIKELY(!r->again)) {
 		if (p != upto)
 			stream_write(&s->stream, p, (size_t)(upto - p));
 		return;
 	}
 	gather_borrow(out, p, (size_t)(upto - p));
+	if (r->again)
+		relay_again_note(r);
 	gather_send(out);
 }
 

@@ -188,6 +188,14 @@ msg_notice(struct span body, struct notice_fields *f)
 }
 
 bool
+notice_is_stale_plan(const struct notice_fields *f)
+{
+	return f->routine != NULL && f->sqlstate != NULL &&
+	    strcmp(f->routine, "RevalidateCachedQuery") == 0 &&
+	    strcmp(f->sqlstate, "0A000") == 0;
+}
+
+bool
 msg_parameter_status(struct span body, const char **name, const char **value)
 {
 	struct reader r;

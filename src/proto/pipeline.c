@@ -195,6 +195,19 @@ push(struct pipeline *p, uint8_t e)
 	return true;
 }
 
+/* In front of the oldest. */
+static bool
+unshift(struct pipeline *p, uint8_t e)
+{
+	if (p->count == p->cap && !grow(p))
+		return false;
+	p->head = (p->head > 0 ? p->head : p->cap) - 1;
+	*slot(p, 0) = e;
+	p->count++;
+	p->owed++;
+	return true;
+}
+
 /* Takes the oldest off, in whatever way it ended. */
 static inline void
 shift(struct pipeline *p)
@@ -659,6 +672,29 @@ pipeline_wants_sync(const struct pipeline *p)
 			return (bit & EXTENDED) != 0;
 	}
 	return p->open;
+}
+
+bool
+pipeline_can_repeat(const struct pipeline *p, bool *synced)
+{
+	uint32_t i;
+
+	*synced = p->count > 0 && entry(p, p->count - 1) == SYNC;
+	if (p->count == 0 || p->status != 'I' || p->open || p->failed ||
+	    p->copy_in || p->copy_stream || p->in_doubt || p->doomed ||
+	    (entry(p, 0) != BIND && entry(p, 0) != DESCRIBE))
+		return false;
+	for (i = 0; i < p->count - *synced; i++)
+		if ((kind_bit(entry(p, i)) & (EXTENDED | FAKES)) == 0)
+			return false;
+	return true;
+}
+
+bool
+pipeline_repeat(struct pipeline *p)
+{
+	return unshift(p, PARSE | OWN | TRACKED) &&
+	    unshift(p, CLOSE | OWN | TRACKED);
 }
 
 void

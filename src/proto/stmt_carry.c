@@ -122,10 +122,13 @@ take_name(struct reader *r, struct stmt_client *c, struct stmt_table *t,
 			  stmt_get(t, tail, print, shared);
 	else
 		s = NULL;
-	if (s == NULL)
+	if (s == NULL) {
 		r->bad = true;
-	else
-		stmt_name_set(c, stmt_name_need(c, name), s);
+		return;
+	}
+	stmt_name_set(c, stmt_name_need(c, name), s);
+	/* Or so it may have been. */
+	stmt_name_need(c, name)->described = true;
 }
 
 struct stmt_client *

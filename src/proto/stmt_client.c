@@ -40,15 +40,15 @@ stmt_client_free(struct stmt_client *c)
 }
 
 enum stmt_state
-stmt_client_get(const struct stmt_client *c, struct span name, uint32_t batch,
+stmt_client_get(struct stmt_client *c, struct span name, uint32_t batch,
     struct stmt **s)
 {
-	const struct stmt_name *n;
+	struct stmt_name *n;
 
 	*s = NULL;
 	if (c == NULL || c->names == NULL)
 		return STMT_NO;
-	n = map_get(c->names, name);
+	c->found = n = map_get(c->names, name);
 	if (n == NULL)
 		return STMT_NO;
 	if (UNLIKELY(n->newest != NULL)) {
@@ -59,6 +59,30 @@ stmt_client_get(const struct stmt_client *c, struct span name, uint32_t batch,
 		*s = n->stmt;
 	}
 	return *s != NULL ? STMT_YES : STMT_NO;
+}
+
+void
+stmt_client_describes(struct stmt_client *c)
+{
+	if (c->found != NULL)
+		c->found->described = true;
+}
+
+bool
+stmt_client_binds(struct stmt_client *c, bool unnamed)
+{
+	if (unnamed)
+		c->bound = c->found;
+	return c->all_described || c->found == NULL || c->found->described;
+}
+
+void
+stmt_client_describes_portal(struct stmt_client *c, bool unnamed)
+{
+	if (!unnamed)
+		c->all_described = true;
+	else if (c->bound != NULL)
+		c->bound->described = true;
 }
 
 size_t
@@ -116,12 +140,22 @@ stmt_name_set(struct stmt_client *c, struct stmt_name *n, struct stmt *s)
 }
 
 static void
+free_record(struct stmt_client *c, struct stmt_name *n)
+{
+	if (c->found == n)
+		c->found = NULL;
+	if (c->bound == n)
+		c->bound = NULL;
+	map_del(c->names, SPAN(n->text, n->n));
+	free(n);
+}
+
+static void
 drop_if_unused(struct stmt_client *c, struct stmt_name *n)
 {
 	if (n->stmt != NULL || n->newest != NULL)
 		return;
-	map_del(c->names, SPAN(n->text, n->n));
-	free(n);
+	free_record(c, n);
 	if (map_count(c->names) > 0)
 		return;
 	map_free(c->names);
@@ -134,6 +168,9 @@ stmt_name_ended(struct stmt_client *c, struct stmt_name *name,
 {
 	if (done)
 		stmt_name_set(c, name, op->to != NULL ? stmt_ref(op->to) : NULL);
+	else
+		/* It means again what it meant before, if anything. */
+		name->described = true;
 	if (name->newest == op)
 		name->newest = NULL;
 	drop_if_unused(c, name);
@@ -158,11 +195,10 @@ clear_name(void *arg, struct span key, void *value)
 	struct stmt_client *c = arg;
 	struct stmt_name *n = value;
 
+	(void)key;
 	stmt_name_set(c, n, NULL);
-	if (n->newest != NULL)
-		return true;
-	map_del(c->names, key);
-	free(n);
+	if (n->newest == NULL)
+		free_record(c, n);
 	return true;
 }
 

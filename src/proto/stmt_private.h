@@ -30,6 +30,7 @@ struct stmt_op {
 struct stmt_name {
 	struct stmt *stmt;
 	struct stmt_op *newest;
+	bool described; /* its columns, to the client */
 	uint32_t n;
 	uint8_t text[];
 };
@@ -38,6 +39,9 @@ struct stmt_client {
 	struct map *names;
 	size_t count; /* that are certain */
 	size_t bytes;
+	struct stmt_name *found; /* asked for last; NULL: it is not there */
+	struct stmt_name *bound; /* what the unnamed portal is of */
+	bool all_described; /* or so it may be */
 	struct stmt_unnamed unnamed;
 };
 

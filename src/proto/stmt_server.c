@@ -272,6 +272,7 @@ on_name(struct stmt_op *op, struct stmt_client *c, struct span name,
 	op->client = c;
 	op->name = stmt_name_need(c, name);
 	op->name->newest = op;
+	op->name->described = false;
 	op->to = to != NULL ? stmt_ref(to) : NULL;
 }
 
@@ -308,6 +309,31 @@ void
 stmt_sent_own_close(struct stmt_server *s, struct stmt *st)
 {
 	on_slot(s, begin(s), st, false);
+}
+
+static void
+again(struct stmt_server *s, struct stmt *st, bool present)
+{
+	struct stmt_op *op = xcalloc(1, sizeof(*op));
+
+	op->batch = s->batch;
+	STAILQ_INIT(&op->steps);
+	STAILQ_INSERT_HEAD(&s->ops, op, next);
+	op->slot = need(s, st);
+	op->present = present;
+	op->slot->ops++;
+	op->slot->age = atomic_load(&st->age);
+	/* What is under way already is newer. */
+	if (op->slot->newest == NULL)
+		op->slot->newest = op;
+	relist(s, op->slot, true);
+}
+
+void
+stmt_sent_again(struct stmt_server *s, struct stmt *st)
+{
+	again(s, st, true);
+	again(s, st, false);
 }
 
 void

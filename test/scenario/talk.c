@@ -92,6 +92,9 @@ put_fault(struct buf *out, uint8_t type, const char *arg)
 	writer_cstr(&w, code);
 	writer_bytes(&w, m, 1);
 	writer_cstr(&w, arg + at);
+	/* By which this one is told, in whatever language. */
+	if (strncmp(arg + at, "cached plan", 11) == 0)
+		writer_cstr(&w, "RRevalidateCachedQuery");
 	writer_u8(&w, 0);
 	writer_end(&w);
 }

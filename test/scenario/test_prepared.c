@@ -1,6 +1,8 @@
 /* Prepared statements on servers that change: what goes to them, and when. */
 #include "scenario.h"
 
+#include <stdio.h>
+
 START_TEST(another_server_gets_it_in_front)
 {
 	struct peer *s, *s2, *a, *b;
@@ -255,6 +257,257 @@ START_TEST(a_query_within_a_batch_holds_nobody_up)
 }
 END_TEST
 
+/* ---- a plan whose columns have changed ---- */
+
+#define STALE "E=ERROR 0A000 cached plan must not change result type"
+
+/* Somebody has prepared it; who is given knows no columns of it. */
+static struct peer *
+prepared_by_another(int _i, struct peer **s)
+{
+	struct peer *a;
+
+	given("default_pool_size = 1");
+	a = client_in("alice", s);
+	say(a, "P/a=select 1|S");
+	hear(*s, "P/PGBOUNCER_1=select 1|S");
+	say(*s, "1|Z=I");
+	hear(a, "1|Z=I");
+	return client_in("alice", NULL);
+}
+
+START_TEST(a_stale_plan_is_made_afresh_unseen)
+{
+	static const char *const batches[][3] = {
+		{ "B/b|E|S", "B/PGBOUNCER_1|E|S", "2|D=1|C=SELECT 1|Z=I" },
+		{ "D/b|S", "D/PGBOUNCER_1|S", "t|T|Z=I" },
+		{ "D/b|B/b|E|S", "D/PGBOUNCER_1|B/PGBOUNCER_1|E|S",
+		    "t|T|2|D=1|C=SELECT 1|Z=I" },
+	};
+	struct peer *s, *b;
+	char again[200];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(batches); i++) {
+		b = prepared_by_another(_i, &s);
+		say(b, "P/b=select 1");
+		hear(b, "1");
+		say(b, batches[i][0]);
+		hear(s, batches[i][1]);
+		/* Of parameters the server tells before it fails. */
+		say(s, batches[i][0][0] == 'D' ? "t|" STALE : STALE);
+		hear(b, batches[i][0][0] == 'D' ? "t" : "");
+		say(s, "Z=I");
+		snprintf(again, sizeof(again), "C/PGBOUNCER_1|"
+		    "P/PGBOUNCER_1=select 1|%s", batches[i][1]);
+		hear(s, again);
+		say(s, "3|1");
+		say(s, batches[i][2]);
+		hear(b, batches[i][2] + (batches[i][0][0] == 'D' ? 2 : 0));
+		/* It is as any other now. */
+		say(b, "B/b|E|S");
+		hear(s, "B/PGBOUNCER_1|E|S");
+		say(s, "2|C=X|Z=I");
+		hear(b, "2|C=X|Z=I");
+		world_close();
+	}
+}
+END_TEST
+
+START_TEST(what_is_held_goes_on_behind_the_second_time)
+{
+	struct peer *s, *b = prepared_by_another(_i, &s);
+
+	say(b, "P/b=select 1|B/b|H");
+	hear(s, "B/PGBOUNCER_1|H");
+	/* The Sync that gets the server going is ours. */
+	say(s, STALE);
+	hear(s, "S");
+	say(b, "E|S|Q=next");
+	hear(s, "");
+	say(s, "Z=I");
+	hear(s, "C/PGBOUNCER_1|P/PGBOUNCER_1=select 1|B/PGBOUNCER_1|H|E|S|"
+	    "Q=next");
+	say(s, "3|1|2|D=1|C=SELECT 1|Z=I|C=NEXT|Z=I");
+	hear(b, "1|2|D=1|C=SELECT 1|Z=I|C=NEXT|Z=I");
+}
+END_TEST
+
+/* Names and what the server has are as they would be without. */
+START_TEST(other_statements_of_the_batch_come_again_too)
+{
+	struct peer *s, *b = prepared_by_another(_i, &s);
+
+	say(b, "P/b=select 1|B/b|E|P/c=select 2|B/c|E|C/b|S");
+	hear(s, "B/PGBOUNCER_1|E|P/PGBOUNCER_2=select 2|B/PGBOUNCER_2|E|S");
+	say(s, STALE "|Z=I");
+	hear(s, "C/PGBOUNCER_1|P/PGBOUNCER_1=select 1|B/PGBOUNCER_1|E|"
+	    "P/PGBOUNCER_2=select 2|B/PGBOUNCER_2|E|S");
+	say(s, "3|1|2|C=X|1|2|C=Y|Z=I");
+	hear(b, "1|2|C=X|1|2|C=Y|3|Z=I");
+	say(b, "B/c|E|S");
+	hear(s, "C/PGBOUNCER_2|P/PGBOUNCER_2=select 2|B/PGBOUNCER_2|E|S");
+}
+END_TEST
+
+/* Whoever was told of columns may take new ones for them, unless it asks. */
+START_TEST(who_knows_the_columns_is_told)
+{
+	static const char *const ask[][3] = {
+		{ "D/b|S", "D/PGBOUNCER_1|S", "t|T|Z=I" },
+		{ "B/b|D|S", "B/PGBOUNCER_1|D|S", "2|T|Z=I" },
+	};
+	struct peer *s, *b;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(ask); i++) {
+		b = prepared_by_another(_i, &s);
+		say(b, "P/b=select 1|S");
+		hear(s, "S");
+		say(s, "Z=I");
+		hear(b, "1|Z=I");
+		say(b, ask[i][0]);
+		hear(s, ask[i][1]);
+		say(s, ask[i][2]);
+		hear(b, ask[i][2]);
+		say(b, "B/b|E|D|S");
+		hear(s, "B/PGBOUNCER_1|E|D|S");
+		say(s, STALE "|Z=I");
+		hear(b, STALE "|Z=I");
+		/* It is prepared afresh all the same. */
+		say(b, "B/b|D|E|S");
+		hear(s, "C/PGBOUNCER_1|P/PGBOUNCER_1=select 1|"
+		    "B/PGBOUNCER_1|D|E|S");
+		say(s, "3|1|2|T|C=X|Z=I");
+		hear(b, "2|T|C=X|Z=I");
+		say(b, "B/b|D|E|S");
+		hear(s, "B/PGBOUNCER_1|D|E|S");
+		say(s, STALE "|Z=I");
+		hear(s, "C/PGBOUNCER_1|P/PGBOUNCER_1=select 1|"
+		    "B/PGBOUNCER_1|D|E|S");
+		say(s, "3|1|2|T|C=X|Z=I");
+		hear(b, "2|T|C=X|Z=I");
+		/* Another statement of that name is another matter. */
+		say(b, "C/b|P/b=select 1|B/b|E|S");
+		hear(s, "B/PGBOUNCER_1|E|S");
+		say(s, STALE "|Z=I");
+		hear(s, "C/PGBOUNCER_1|P/PGBOUNCER_1=select 1|"
+		    "B/PGBOUNCER_1|E|S");
+		say(s, "3|1|2|C=X|Z=I");
+		hear(b, "3|1|2|C=X|Z=I");
+		world_close();
+	}
+}
+END_TEST
+
+/* What has run cannot be undone, nor what comes behind put off. */
+START_TEST(a_stale_plan_among_other_things_is_told)
+{
+	static const char *const batches[][3] = {
+		{ "E|B/b|E|S", "E|B/PGBOUNCER_1|E|S", "C=X|" STALE "|Z=I" },
+		{ "B/b|E|S|S", "B/PGBOUNCER_1|E|S|S", STALE "|Z=I|Z=I" },
+		{ "Q=begin|B/b|E|S", "Q=begin|B/PGBOUNCER_1|E|S",
+		    "C=BEGIN|Z=T|" STALE "|Z=E" },
+	};
+	struct peer *s, *b;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(batches); i++) {
+		b = prepared_by_another(_i, &s);
+		say(b, "P/b=select 1");
+		hear(b, "1");
+		say(b, batches[i][0]);
+		hear(s, batches[i][1]);
+		say(s, batches[i][2]);
+		hear(b, batches[i][2]);
+		world_close();
+	}
+	b = prepared_by_another(_i, &s);
+	say(b, "P/b=select 1|Q=begin");
+	hear(s, "Q=begin");
+	say(s, "C=BEGIN|Z=T");
+	say(b, "B/b|E|S");
+	hear(s, "B/PGBOUNCER_1|E|S");
+	say(s, STALE "|Z=E");
+	hear(b, "1|C=BEGIN|Z=T|" STALE "|Z=E");
+}
+END_TEST
+
+START_TEST(it_is_tried_once)
+{
+	struct peer *s, *b;
+	int gone;
+
+	for (gone = 0; gone < 2; gone++) {
+		b = prepared_by_another(_i, &s);
+		say(b, "P/b=select 1|B/b|E|S");
+		hear(s, "B/PGBOUNCER_1|E|S");
+		say(s, STALE "|Z=I");
+		hear(s, "C/PGBOUNCER_1|P/PGBOUNCER_1=select 1|"
+		    "B/PGBOUNCER_1|E|S");
+		if (gone) {
+			say(s, "3|E=ERROR 42P01 no such table|Z=I");
+			hear(b, "1|E=ERROR 42P01 no such table|Z=I");
+			say(b, "B/b|E|S");
+			hear(s, "P/PGBOUNCER_1=select 1|B/PGBOUNCER_1|E|S");
+			say(s, "1|2|C=X|Z=I");
+		} else {
+			say(s, "3|1|" STALE "|Z=I");
+			hear(b, "1|" STALE "|Z=I");
+			say(b, "B/b|E|S");
+			hear(s, "C/PGBOUNCER_1|P/PGBOUNCER_1=select 1|"
+			    "B/PGBOUNCER_1|E|S");
+			say(s, "3|1|2|C=X|Z=I");
+		}
+		hear(b, "2|C=X|Z=I");
+		world_close();
+	}
+}
+END_TEST
+
+START_TEST(a_server_that_ends_or_lies_meanwhile)
+{
+	struct peer *s, *b;
+	int what;
+
+	for (what = 0; what < 3; what++) {
+		b = prepared_by_another(_i, &s);
+		say(b, "P/b=select 1|B/b|E|S");
+		hear(s, "B/PGBOUNCER_1|E|S");
+		say(s, STALE);
+		if (what == 0) {
+			say(s, "E=FATAL 57P01 terminating");
+			half_close(s);
+			hear(b, "1|E=FATAL 57P01 terminating|EOF");
+		} else {
+			say(s, what == 1 ? "2" : "Z=T");
+			hear(b, "1|E=FATAL 08P01 bad pkt header|EOF");
+		}
+		world_close();
+	}
+}
+END_TEST
+
+START_TEST(what_was_sent_whole_is_done_for_one_that_goes)
+{
+	struct peer *s, *b = prepared_by_another(_i, &s), *c;
+
+	say(b, "P/b=select 1|B/b|E|S");
+	hear(s, "B/PGBOUNCER_1|E|S");
+	say(s, STALE);
+	hear(b, "1");
+	hang_up(b);
+	say(s, "Z=I");
+	hear(s, "C/PGBOUNCER_1|P/PGBOUNCER_1=select 1|B/PGBOUNCER_1|E|S");
+	say(s, "3|1|2|C=X|Z=I");
+	c = client_in("alice", NULL);
+	say(c, "P/c=select 1|B/c|E|S");
+	hear(s, "B/PGBOUNCER_1|E|S");
+	say(s, "2|C=X|Z=I");
+	hear(c, "1|2|C=X|Z=I");
+}
+END_TEST
+
 SCENARIOS("prepared",
     another_server_gets_it_in_front,
     what_is_made_up_comes_in_its_turn,
@@ -265,4 +518,12 @@ SCENARIOS("prepared",
     a_client_that_goes_leaves_the_server_in_order,
     names_in_sql,
     discard_all_takes_them_all,
-    a_query_within_a_batch_holds_nobody_up)
+    a_query_within_a_batch_holds_nobody_up,
+    a_stale_plan_is_made_afresh_unseen,
+    what_is_held_goes_on_behind_the_second_time,
+    other_statements_of_the_batch_come_again_too,
+    who_knows_the_columns_is_told,
+    a_stale_plan_among_other_things_is_told,
+    it_is_tried_once,
+    a_server_that_ends_or_lies_meanwhile,
+    what_was_sent_whole_is_done_for_one_that_goes)

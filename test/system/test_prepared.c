@@ -304,34 +304,117 @@ START_TEST (statements_outlive_our_own_reset) {
 }
 END_TEST
 
-/* The error passes, once; what is stale is made again everywhere. */
-START_TEST (a_plan_whose_result_has_changed) {
-	PGconn *a, *b, *hold;
-
-	pooler_start("default_pool_size = 2\nworker_threads = 1\n");
-	a = client_open(" ");
-	b = client_open(" ");
-	hold = client_open(" ");
-	sql_ok(a, "CREATE TABLE changing (x int); "
+/* Two servers have the statement of a and b, and its table changes. */
+static void
+change_a_table(PGconn *c[3])
+{
+	for (int i = 0; i < 3; i++)
+		c[i] = client_open(" ");
+	sql_ok(c[0], "DROP TABLE IF EXISTS changing");
+	sql_ok(c[0], "CREATE TABLE changing (x int); "
 	    "INSERT INTO changing VALUES (1)");
-	prepare(a, "x", "SELECT * FROM changing");
-	prepare(b, "y", "SELECT * FROM changing");
-	ck_assert_str_eq(execute(a, "x"), "1");
-	sql_ok(hold, "BEGIN");
-	ck_assert_str_eq(execute(b, "y"), "1");
-	sql_ok(hold, "COMMIT");
-	/* Both servers have it now. */
-	sql_ok(a, "ALTER TABLE changing ALTER x TYPE text");
-	execute_fails(a, "x", "0A000", "cached plan");
-	ck_assert_str_eq(execute(a, "x"), "1");
-	ck_assert_str_eq(execute(b, "y"), "1");
-	sql_ok(hold, "BEGIN");
-	ck_assert_str_eq(execute(a, "x"), "1");
-	ck_assert_str_eq(execute(b, "y"), "1");
-	sql_ok(hold, "COMMIT");
-	PQfinish(a);
-	PQfinish(b);
-	PQfinish(hold);
+	prepare(c[0], "x", "SELECT * FROM changing");
+	prepare(c[1], "y", "SELECT * FROM changing");
+	ck_assert_str_eq(execute(c[0], "x"), "1");
+	sql_ok(c[2], "BEGIN");
+	ck_assert_str_eq(execute(c[1], "y"), "1");
+	sql_ok(c[2], "COMMIT");
+	sql_ok(c[0], "ALTER TABLE changing ALTER x TYPE text");
+}
+
+static void
+works_on_both(PGconn *c[3])
+{
+	ck_assert_str_eq(execute(c[0], "x"), "1");
+	ck_assert_str_eq(execute(c[1], "y"), "1");
+	sql_ok(c[2], "BEGIN");
+	ck_assert_str_eq(execute(c[0], "x"), "1");
+	ck_assert_str_eq(execute(c[1], "y"), "1");
+	sql_ok(c[2], "COMMIT");
+	for (int i = 0; i < 3; i++)
+		PQfinish(c[i]);
+}
+
+#define TWO_SERVERS "default_pool_size = 2\nworker_threads = 1\n"
+
+/* libpq describes each portal, so it sees the new columns. */
+START_TEST (a_plan_whose_result_has_changed_is_made_afresh) {
+	PGconn *c[3];
+
+	pooler_start(TWO_SERVERS);
+	change_a_table(c);
+	works_on_both(c);
+}
+END_TEST
+
+/* In a transaction the error passes, once; what is stale is made again
+ * everywhere. */
+START_TEST (a_stale_plan_in_a_transaction_fails_once) {
+	PGconn *c[3];
+
+	pooler_start(TWO_SERVERS);
+	change_a_table(c);
+	sql_ok(c[0], "BEGIN");
+	execute_fails(c[0], "x", "0A000", "cached plan");
+	sql_ok(c[0], "ROLLBACK");
+	sql_ok(c[0], "BEGIN");
+	ck_assert_str_eq(execute(c[0], "x"), "1");
+	sql_ok(c[0], "COMMIT");
+	works_on_both(c);
+}
+END_TEST
+
+/* One that has been told of the old columns is told; one that has not is
+ * not. Batches of up to 64 kB are kept. */
+START_TEST (a_stale_plan_by_what_the_client_knows) {
+	static const struct {
+		bool knows;
+		bool asks; /* first of all */
+		size_t more; /* bytes in the batch */
+		const char *types;
+	} cases[] = {
+		{ false, false, 0, "12DCZ" },
+		{ false, true, 0, "1tT2DCZ" },
+		{ true, false, 0, "1tTZEZ" },
+		{ true, true, 0, "1tTZtT2DCZ" },
+		{ false, false, 60000, "12DC1Z" },
+		{ false, false, 70000, "1EZ" },
+	};
+	struct pooler *p = pooler_start(TWO_SERVERS);
+	struct raw *r = raw_login(p->port, "alice", "app");
+	char *text = calloc(1, 80000);
+	struct pkt k = { 0 };
+	char types[64];
+	PGconn *c[3];
+
+	change_a_table(c);
+	memset(text, ' ', cases[_i].more);
+	pkt_parse(&k, "mine", "SELECT * FROM changing");
+	if (cases[_i].knows) {
+		/* Of the old kind, on a server of its own. */
+		sql_ok(c[0], "ALTER TABLE changing ALTER x TYPE int "
+			     "USING x::int");
+		pkt_describe(&k, 'S', "mine");
+		pkt_empty(&k, 'S');
+		raw_put(r, &k);
+		snprintf(types, sizeof(types), "%s", raw_types(r, 5000));
+		sql_ok(c[0], "ALTER TABLE changing ALTER x TYPE text");
+	} else {
+		types[0] = '\0';
+	}
+	if (cases[_i].asks)
+		pkt_describe(&k, 'S', "mine");
+	pkt_bind(&k, "", "mine");
+	pkt_execute(&k, "", 0);
+	if (cases[_i].more)
+		pkt_parse(&k, "", text);
+	pkt_empty(&k, 'S');
+	raw_put(r, &k);
+	strcat(types, raw_types(r, 5000));
+	ck_assert_str_eq(types, cases[_i].types);
+	raw_close(r);
+	free(text);
+	works_on_both(c);
 }
 END_TEST
 
@@ -1104,7 +1187,9 @@ main(void)
 	FX_ADD(s, a_server_keeps_so_many_and_no_more, 30);
 	FX_ADD(s, deallocate_all_and_discard_all, 30);
 	FX_ADD(s, statements_outlive_our_own_reset, 30);
-	FX_ADD(s, a_plan_whose_result_has_changed, 30);
+	FX_ADD(s, a_stale_plan_in_a_transaction_fails_once, 30);
+	FX_ADD_LOOP(s, a_stale_plan_by_what_the_client_knows, 30, 6);
+	FX_ADD(s, a_plan_whose_result_has_changed_is_made_afresh, 30);
 	FX_ADD(s, texts_with_backslashes_are_followed, 30);
 	FX_ADD(s, doubtful_texts_leave_no_names, 30);
 	FX_ADD(s, an_execute_that_cannot_be_prepared_tells_why, 30);

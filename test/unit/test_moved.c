@@ -90,7 +90,7 @@ sample_put(struct buf *out)
 }
 
 static void
-statement_is(const struct stmt_client *c, const char *name, const char *text,
+statement_is(struct stmt_client *c, const char *name, const char *text,
     bool shared, bool sql)
 {
 	struct stmt *s;

@@ -16,6 +16,8 @@
  *   gone  the client has left
  *   done2 lost1  so many more have come to this end
  *   -ZI   ReadyForQuery with a status, like all of the three
+ *   again  synced  once   it can be sent again (its Sync has been), or not
+ *   twice                 it will be
  *   idle  settled  busy  doubtful  own             what must be true now
  */
 static bool
@@ -23,6 +25,7 @@ run_word(struct pipeline *p, const char *w)
 {
 	uint8_t type = (uint8_t)w[1];
 	uint8_t status = type == 'Z' ? (uint8_t)w[2] : 0;
+	bool synced;
 
 	switch (w[0]) {
 	case '+':
@@ -70,6 +73,14 @@ run_word(struct pipeline *p, const char *w)
 		    !pipeline_is_doubtful(p);
 	if (strcmp(w, "doubtful") == 0)
 		return pipeline_is_doubtful(p) && !pipeline_is_idle(p);
+	if (strcmp(w, "again") == 0)
+		return pipeline_can_repeat(p, &synced) && !synced;
+	if (strcmp(w, "synced") == 0)
+		return pipeline_can_repeat(p, &synced) && synced;
+	if (strcmp(w, "once") == 0)
+		return !pipeline_can_repeat(p, &synced);
+	if (strcmp(w, "twice") == 0)
+		return pipeline_repeat(p);
 	return strcmp(w, "own") == 0 && pipeline_own_turn(p);
 }
 
@@ -123,6 +134,18 @@ static const char *const scripts[] = {
 	"+P +B +E +S +P +B +E +S -1 -2 -C -ZI busy -1 -2 -C -ZI idle",
 	/* a deferred constraint fails at the Sync itself */
 	"+P +B +D +E +S -1 -2 -n -C -E -ZI idle",
+	/* a batch that is sent again, behind a Close and a Parse of ours */
+	"once +B again +D +E again +S synced twice own busy ~3 ~1 done2 -2 "
+	"-T -C -ZI idle",
+	"@P >1 done1 +D again +B #P +B @C +E +S synced +S once",
+	"+B +S twice ~3 -E busy -ZI done1 lost1 idle",
+	"+P once +B +S once -1 once -2 once -ZI idle",
+	"=B once", "#P +B once", "+B +Q once", "+B +S +Q once", "%P +B once",
+	"+E once", "+B +c once", "+B -2 once +B once", "+B +S -E once",
+	"+Q -C -ZT +B +S once",
+	"+B +B +B +B +B +B +B +B +B +B +B +B +B +B +B +B +B +B +B +B +B +B +B "
+	"+S synced twice ~3 ~1 done2 -2 -2 -2 -2 -2 -2 -2 -2 -2 -2 -2 -2 -2 "
+	"-2 -2 -2 -2 -2 -2 -2 -2 -2 -2 -ZI idle",
 	/* errors skip to the Sync, a Query and a FunctionCall too */
 	"+P +B +D +E +S -E busy -ZI idle",
 	"+P +B +D +E +S -1 -2 -T -D -E -ZI idle",

@@ -100,7 +100,7 @@ has(struct stmt_server *s, const struct stmt *st)
 }
 
 static struct stmt *
-named(const struct stmt_client *c, const char *name)
+named(struct stmt_client *c, const char *name)
 {
 	struct stmt *s;
 
