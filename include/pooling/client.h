@@ -82,6 +82,7 @@ struct client {
 	bool outdated; /* leaving: since its server has to go */
 	bool leaving; /* it is closed, or moved, when its transaction is over */
 	bool skip_sync; /* its messages are dropped up to a Sync */
+	bool closes; /* its batch was nothing but Close as yet: see close_here() */
 	bool tls_noted; /* the login knows of it */
 	bool told; /* closing: it was sent an error */
 	bool notified; /* of being queued */

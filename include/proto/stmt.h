@@ -133,6 +133,9 @@ bool stmt_client_has_room(const struct stmt_client *c, struct span name,
 /* Another statement for a name that there is, at once. */
 void stmt_client_replace(struct stmt_client *c, struct span name,
     struct stmt *s);
+/* Its Close while nothing is under way; the name need not be there. Empty: the
+ * unnamed statement. */
+void stmt_client_close(struct stmt_client *c, struct span name);
 /* DEALLOCATE ALL has been carried out. */
 void stmt_client_clear(struct stmt_client *c);
 

@@ -16,7 +16,7 @@ client_can_move(const struct client *c)
 	struct hub *hub = c->home->hub;
 
 	return c->state == CL_IDLE && !c->relay && !c->gone && !c->skip &&
-	    !c->skip_sync && !keep_len(&c->held) && !c->stream.broken &&
+	    !c->skip_sync && !c->closes && !keep_len(&c->held) && !c->stream.broken &&
 	    !c->stream.tls && !stream_unsent(&c->stream) &&
 	    !c->pool->set->replication && !c->heard &&
 	    moved_fits(c->texts, c->stmts) &&

@@ -248,6 +248,37 @@ client_sync(struct client *c)
 	client_send(c, &b);
 }
 
+/*
+ * Statements are closed on no server (others may use them), so a batch of
+ * nothing but that needs none: a Close is answered here, and so is a Sync behind
+ * it. What else comes in the batch goes to a server as if it began there.
+ */
+static bool
+close_here(struct client *c, const struct frame_info *f, const uint8_t *p,
+    bool whole)
+{
+	struct buf b = { 0 };
+	const char *name;
+	uint8_t kind;
+
+	if (c->closes && f->type == 'S') {
+		c->closes = false;
+		client_sync(c);
+		return true;
+	}
+	c->closes = false;
+	if (f->type != 'C' || !whole || !c->stmts ||
+	    stream_unsent(&c->stream) > UNREAD_MAX ||
+	    !msg_target(SPAN(p + WIRE_HEAD, f->size - WIRE_HEAD), &kind,
+		&name) || kind != 'S')
+		return false;
+	stmt_client_close(c->stmts, span_of(name));
+	reply_bare(&b, '3');
+	client_send(c, &b);
+	c->closes = true;
+	return true;
+}
+
 static void
 client_input(struct client *c, const uint8_t *p, size_t n)
 {
@@ -284,6 +315,12 @@ client_input(struct client *c, const uint8_t *p, size_t n)
 		if (!frontend_type_is_known(f.type)) {
 			client_fail(c, "08P01", "unknown pkt");
 			return;
+		}
+		if (UNLIKELY(f.type == 'C' || c->closes) && !c->skip_sync &&
+		    close_here(c, &f, p, kind == FRAME_WHOLE)) {
+			p += f.size;
+			n -= f.size;
+			continue;
 		}
 		if (!c->skip_sync && !frontend_type_is_copy(f.type)) {
 			if (LIKELY(acquire(c, p, n, &e)))

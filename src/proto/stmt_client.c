@@ -189,6 +189,20 @@ stmt_client_replace(struct stmt_client *c, struct span name, struct stmt *s)
 	}
 }
 
+void
+stmt_client_close(struct stmt_client *c, struct span name)
+{
+	struct stmt_name *n;
+
+	if (name.n == 0)
+		stmt_unnamed_clear(&c->unnamed);
+	n = name.n > 0 && c->names != NULL ? map_get(c->names, name) : NULL;
+	if (n == NULL)
+		return;
+	stmt_name_set(c, n, NULL);
+	drop_if_unused(c, n);
+}
+
 static bool
 clear_name(void *arg, struct span key, void *value)
 {

@@ -51,8 +51,6 @@ START_TEST(what_is_made_up_comes_in_its_turn)
 	say(a, "C/c");
 	hear(a, "3");
 	say(a, "S");
-	hear(s, "S");
-	say(s, "Z=I");
 	hear(a, "Z=I");
 }
 END_TEST
@@ -254,6 +252,37 @@ START_TEST(a_query_within_a_batch_holds_nobody_up)
 	hear(s, "B/PGBOUNCER_1|E|S");
 	say(s, "2|C=X|Z=I");
 	hear(a, "2|C=X|Z=I");
+}
+END_TEST
+
+START_TEST(a_close_needs_no_server)
+{
+	struct peer *s, *a, *b;
+
+	given("default_pool_size = 1");
+	a = client_in("alice", &s);
+	say(a, "P/a=select 1|S");
+	hear(s, "P/PGBOUNCER_1=select 1|S");
+	say(s, "1|Z=I");
+	hear(a, "1|Z=I");
+	b = client_in("alice", NULL);
+	begin(b, s);
+	/* The only one is taken. */
+	say(a, "C/a|S|C/nope");
+	hear(a, "3|Z=I|3");
+	say(a, "S");
+	hear(a, "Z=I");
+	/* What else is in the batch does. */
+	say(a, "C/a|B/a|E|S");
+	hear(a, "3");
+	say(b, "Q=commit");
+	hear(s, "Q=commit");
+	say(s, "C=COMMIT|Z=I");
+	hear(b, "C=COMMIT|Z=I");
+	hear(s, "P/PGBOUNCER_0=*|E|S");
+	say(s, "E=ERROR 42601 syntax error|Z=I");
+	hear(a, "E=ERROR 26000 prepared statement \"a\" does not exist|"
+	    "Z=I");
 }
 END_TEST
 
@@ -519,6 +548,7 @@ SCENARIOS("prepared",
     names_in_sql,
     discard_all_takes_them_all,
     a_query_within_a_batch_holds_nobody_up,
+    a_close_needs_no_server,
     a_stale_plan_is_made_afresh_unseen,
     what_is_held_goes_on_behind_the_second_time,
     other_statements_of_the_batch_come_again_too,
