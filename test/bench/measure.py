@@ -95,7 +95,8 @@ def cost(front, clients, protocol, seconds=None, each=None):
 
 class Strace:
     """strace -c on a running process: counts per call. It slows the process
-    down, so that more is ready at each wait: its figures are the kind ones."""
+    down, so that more is ready at each wait: its figures are the kind ones.
+    Only root may look at the pooler, which holds passwords."""
 
     name = 'strace'
 
@@ -104,7 +105,7 @@ class Strace:
         self.process = Process(
             front.rig, [need('strace', 'strace'), '-f', '-c', '-U',
                         'calls,name', '-o', self.path, '-p', str(front.pid)],
-            front.tag + '-strace')
+            front.tag + '-strace', ourselves=True)
         wait_for('strace', lambda: self.traced(front.pid))
 
     def traced(self, pid):

@@ -67,9 +67,10 @@ def answers(port):
 
 
 class Process:
-    """A child that dies with us, run as the bench's unprivileged user."""
+    """A child that dies with us, run as the bench's unprivileged user, or as
+    we are ourselves."""
 
-    def __init__(self, rig, argv, name, **kw):
+    def __init__(self, rig, argv, name, ourselves=False, **kw):
         libc = ctypes.CDLL(None)
 
         def settle():
@@ -83,8 +84,8 @@ class Process:
         kw.setdefault('stdout', self.log)
         self.child = subprocess.Popen(
             argv, stderr=self.log, cwd=rig.dir, env=rig.env,
-            start_new_session=True, preexec_fn=settle, **rig.identity,
-            **kw)
+            start_new_session=True, preexec_fn=settle,
+            **({} if ourselves else rig.identity), **kw)
         self.pid = self.child.pid
         rig.processes.append(self)
         self.rig = rig
