@@ -164,13 +164,14 @@ class Perf:
         return p.returncode == 0 and p.stderr[:1].isdigit()
 
 
-def calls_per_transaction(counter, front, clients, each):
+def calls_per_transaction(counter, front, clients, each, protocol='simple'):
     """By difference of a short run and a long one, which takes the logins out.
     {call: number per transaction}"""
     counts, transactions = [], []
     for n in (max(each // 10, 1), each):
         tool = counter(front)
-        transactions.append(pgbench(front, clients, each=n).transactions)
+        transactions.append(
+            pgbench(front, clients, protocol, each=n).transactions)
         counts.append(tool.stop())
     more = transactions[1] - transactions[0]
     return {name: (counts[1][name] - counts[0].get(name, 0)) / more

@@ -188,6 +188,40 @@ def calls_cell(stage, counter, workers, clients, limit):
                    '<= 0.05', futex <= 0.05)
 
 
+# -- prepared statements
+
+def section_prepared(stage):
+    """PgBouncer of Debian 12 has none of its own, so the relay is the
+    measure: it does nothing at all."""
+    report = stage.report
+    report.title('pgbench -S -M prepared in transaction mode, pool 20, 32 '
+                 'clients, 1 worker; ratio: pooler / haproxy')
+    fronts = stage.fronts('pooler', 'haproxy')
+    for f in fronts.values():
+        stage.guarded(f.name, lambda: pgbench(f, 32, 'prepared', each=5))
+    got = rounds(stage, fronts, 3,
+                 lambda f: cost(f, 32, 'prepared', each=stage.each(32)))
+    us = {k: [c / 1000 for c, _ in v] for k, v in got.items()}
+    ratio, text = paired(us, b='haproxy')
+    report.row('CPU us/txn', medians(us), ratio, '<= 1.1',
+               None if ratio is None else ratio <= 1.1, text)
+    for counter in counters(stage):
+        detail = {}
+        for name, front in fronts.items():
+            counts = stage.guarded(name, lambda: calls_per_transaction(
+                counter, front, 32, stage.each(32), 'prepared'))
+            if counts is not None:
+                detail[name] = counts
+        totals = {k: sum(v.values()) for k, v in detail.items()}
+        ours = totals.get('pooler')
+        report.row(f'calls/txn ({counter.name})', totals, None, '<= 4.6',
+                   None if ours is None else ours <= 4.6)
+        for name, counts in detail.items():
+            report.note(f'calls/txn, prepared ({counter.name}), {name}: '
+                        f'{call_text(counts)}')
+    stop(fronts)
+
+
 # -- several workers
 
 def section_workers(stage):
