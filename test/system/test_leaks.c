@@ -203,7 +203,7 @@ one_case(size_t i, enum form form, const char *clean, PGconn *b)
 	    (!undone || survives_rollback(sql) || strstr(sql, "UPDATE") ||
 		strstr(sql, "'app.' ||"));
 	PGconn *a = client_open(" ");
-	char *own, *seen;
+	char *own, *seen = NULL;
 
 	run(a, form, sql);
 	ask(b);
