@@ -338,10 +338,11 @@ is_outdated(struct pool *p, const struct server *s)
 void
 client_drop_outdated(struct client *c)
 {
+	/* None where the relay is over, which is told at the turn's end. */
+	const struct server *s = c->relay ? relay_server(c->relay) : NULL;
 	const struct pool_settings *set;
 
-	if (!c->relay || c->state != CL_ACTIVE ||
-	    !is_outdated(c->pool, relay_server(c->relay)))
+	if (!s || c->state != CL_ACTIVE || !is_outdated(c->pool, s))
 		return;
 	set = c->pool->set;
 	if (set->replication) {
