@@ -723,7 +723,7 @@ static const struct step scripts[][STEPS] = {
 	    { "Q=/*EXECUTE*/_EXECUTE_--_x\n\"ab\"_(5,'EXECUTE_ab')",
 		"T (EXECUTE ab5) C Z" },
 	    { "D/ab S", "t T Z" },
-	    { "P/=SELECT_1 D/ab D/ S", "1 t T t T Z" },
+	    { "D/ab P/=SELECT_1 D/ab D/ S", "t T 1 t T t T Z" },
 	    { "Q=SELECT_'EXECUTE_ab(1,2)';SELECT_3", "T (EXECUTE ab(1,2)) C "
 	    "T (3) C Z" } },
 	{ { "P/a=SELECT_3 S", "1 Z" },
