@@ -221,7 +221,7 @@ class Callgrind:
         return (got[1][0] - got[0][0]) / (got[1][1] - got[0][1])
 
 
-def whole_run(rig, front_class, clients, each, **setup):
+def whole_run(rig, front_class, clients, each, protocol='simple', **setup):
     """(instructions, transactions) of a process from start to end. It need
     not be one that another may trace while it runs."""
     out = os.path.join(rig.dir, f'whole.{rig.serial}')
@@ -229,7 +229,7 @@ def whole_run(rig, front_class, clients, each, **setup):
         need('valgrind', 'valgrind'), '-q', '--tool=callgrind',
         f'--callgrind-out-file={out}', '--max-threads=64'], **setup)
     try:
-        done = pgbench(front, clients, each=each).transactions
+        done = pgbench(front, clients, protocol, each=each).transactions
     finally:
         front.stop()
     wait_for(out, lambda: os.path.exists(out))

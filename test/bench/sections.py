@@ -465,15 +465,11 @@ def section_instructions(stage):
         got = {}
         for name in stage.names:
             def once():
-                grind = Callgrind(stage.rig, FRONTS[name], mode=mode)
-                try:
-                    pgbench(grind.front, 20, protocol, each=5)
-                    return {n: grind.per_transaction(
-                        n, protocol, (50 if stage.quick else 200) * 32 // n)
+                return {n: whole_runs(stage.rig, FRONTS[name], n,
+                                      (20000 if stage.quick else 50000) // n,
+                                      protocol=protocol, mode=mode)
                         for n in ((1, 32) if mode == 'transaction'
                                   else (1, 20))}
-                finally:
-                    grind.front.stop()
 
             counts = stage.guarded(name, once)
             for clients, value in (counts or {}).items():
